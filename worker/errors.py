@@ -1,0 +1,142 @@
+"""Every error the worker raises; the type decides the fate.
+
+    EmostreamError
+      UsageError                                exit 2, said in one line before any connection is made
+        ConfigError, PolicyError, ModelError, DataError
+      RecordError(stage, reason)                a dead letter; never retried
+      InferenceError
+        EngineOverloaded                        out of memory: shrink the micro-batch and retry
+        EngineFailed                            this micro-batch fails: bisect until the poison text stands alone
+        EngineLost                              the backend is gone: exit 1
+      BrokerError                               translated once, at the edge of worker.kafka, chained with `from`
+        BrokerUnavailable                       not reachable (yet): retried at start
+        BrokerRefused                           credentials, TLS, ACL, missing topic: exit 1, one line
+        PublishFailed                           the wave is surely not committed: rewind and redo
+        OutcomeUnknown                          the commit may have happened: read the committed offsets, seek there
+        Fenced                                  another member owns the work: drop, rejoin
+      DeadLetterLimitExceeded                   exit 3
+      DrainTimeout                              exit 1, nothing committed that was not published
+      ThreadDied                                a side thread ended: exit 1
+
+Messages name files, keys and topics, never message text or secrets.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class EmostreamError(Exception):
+    """Root of everything raised on purpose; `str()` is one line for the user."""
+
+    exit_code = 1
+
+
+class UsageError(EmostreamError):
+    """Bad usage, configuration, model or policy: the user can mend it before anything runs."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The configuration cannot be used."""
+
+
+class PolicyError(UsageError):
+    """The policy file is bad or does not belong to this model or engine."""
+
+
+class ModelError(UsageError):
+    """The model cannot be loaded."""
+
+
+class DataError(UsageError):
+    """An input file of a command cannot be read as what it should hold."""
+
+
+class Stage(StrEnum):
+    """Where a dead-lettered record failed."""
+
+    DECODE = "decode"
+    INFERENCE = "inference"
+    PUBLISH = "publish"
+
+
+class DeadReason(StrEnum):
+    """Why a record is dead: the closed list of `emostream-error-reason`."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_ENCODING = "invalid_encoding"
+    INVALID_CLOUDEVENT = "invalid_cloudevent"
+    MISSING_TEXT = "missing_text"
+    NOT_A_STRING = "not_a_string"
+    EMPTY_TEXT = "empty_text"
+    NULL_VALUE = "null_value"
+    TOO_LARGE = "too_large"
+    TOKENIZATION_FAILED = "tokenization_failed"
+    INFERENCE_FAILED = "inference_failed"
+    EVENT_TOO_LARGE = "event_too_large"
+
+
+class RecordError(EmostreamError):
+    """This record cannot have an event; it becomes a dead letter. `detail` says why without quoting the text."""
+
+    def __init__(self, stage: Stage, reason: DeadReason, detail: str) -> None:
+        super().__init__(detail)
+        self.stage = stage
+        self.reason = reason
+        self.detail = detail
+
+
+class InferenceError(EmostreamError):
+    """The backend did not answer with finite scores."""
+
+
+class EngineOverloaded(InferenceError):
+    """Out of memory: a smaller micro-batch may work."""
+
+
+class EngineFailed(InferenceError):
+    """This micro-batch failed; others may work."""
+
+
+class EngineLost(InferenceError):
+    """The backend cannot run anything any more."""
+
+
+class BrokerError(EmostreamError):
+    """Something between us and the brokers; the client's own exception is its `__cause__`."""
+
+
+class BrokerUnavailable(BrokerError):
+    """No broker answered; worth trying again."""
+
+
+class BrokerRefused(BrokerError):
+    """The broker answered no (credentials, TLS, ACL, missing topic): trying again does not help."""
+
+
+class PublishFailed(BrokerError):
+    """Nothing of the wave was committed."""
+
+
+class OutcomeUnknown(BrokerError):
+    """The commit may or may not have happened; only the committed offsets can tell."""
+
+
+class Fenced(BrokerError):
+    """Another member or producer owns the work; nothing of the wave was committed."""
+
+
+class DeadLetterLimitExceeded(EmostreamError):
+    """So many records are bad that the fault is not theirs."""
+
+    exit_code = 3
+
+
+class DrainTimeout(EmostreamError):
+    """The drain did not finish in its budget."""
+
+
+class ThreadDied(EmostreamError):
+    """A thread that must live as long as the process ended."""

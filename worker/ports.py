@@ -1,0 +1,125 @@
+"""What the core asks of the outside: a source, a publisher, a backend.
+
+Each port has one contract suite (tests/contract) that the real adapters and the shipped fakes (worker.testing)
+both pass. The core never sees a vendor's type or exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.records import Membership, Offsets, Publication, Record, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one poll brought.
+
+    `records`: in offset order within each partition, all polled under `membership`; none are repeated or left out
+    between two rewinds. `membership` is None while the group is not stable; then `records` is empty.
+    `rebalanced`: partitions may have moved. What was handed out before may not be ours any more, and nothing is
+    delivered until `Source.rewind` is called.
+    """
+
+    records: Sequence[Record] = ()
+    membership: Membership | None = None
+    rebalanced: bool = False
+
+
+class Source(Protocol):
+    """The consumer. Owned by the pump's thread: every verb is called from there, none is thread-safe."""
+
+    def poll(self, *, timeout_s: float) -> Polled:
+        """Wait up to about `timeout_s` for records and keep the group membership alive.
+
+        Survives transient broker trouble (an empty `Polled`). Raises BrokerRefused when trying on is pointless
+        (a topic was deleted, an ACL withdrawn).
+        """
+        ...
+
+    def pause(self) -> None:
+        """Deliver no records from the next poll on; polling goes on for the membership. Idempotent."""
+        ...
+
+    def resume(self) -> None:
+        """Undo `pause`. Idempotent."""
+        ...
+
+    def rewind(self) -> None:
+        """Forget all that was handed out: delivery starts again at the committed offsets.
+
+        Call it only when no publication is in flight. Returns at once; the seeking happens in the following polls.
+        """
+        ...
+
+    def acknowledge(self, publication: Publication) -> None:
+        """The publication is durable. At-least-once: commit its offsets now (a failure is logged; the records
+        are redone). Exactly-once: the transaction has committed them already; only note it."""
+        ...
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """The partitions this member owns now (empty while waiting for some)."""
+        ...
+
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """Records between the last handed-out offset and the end of each owned partition; from local state, cheap."""
+        ...
+
+    def end_offsets(self) -> Offsets:
+        """The end of every partition of every input topic, owned or not. May block for a few seconds."""
+        ...
+
+    def caught_up(self, ends: Offsets) -> bool:
+        """Whether the group has committed every partition up to `ends` (an owned partition also counts when it was
+        read past its end with nothing of it in flight: the last offsets may be transaction markers)."""
+        ...
+
+    def close(self, *, timeout_s: float) -> None:
+        """Leave the group without committing. Never raises, never blocks longer than `timeout_s`."""
+        ...
+
+
+class Publisher(Protocol):
+    """The producer. Called from the publishing thread only, one publication at a time."""
+
+    def publish(self, publication: Publication) -> None:
+        """Publish everything and (exactly-once) the offsets, atomically and durably; block at most a fixed deadline.
+
+        Raises PublishFailed, OutcomeUnknown or Fenced; after any of them the publisher is ready for another
+        publication (it rebuilds what it must), and the caller must rewind.
+        """
+        ...
+
+    def fits(self, *, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> bool:
+        """Whether a record of this size is accepted by the client and the outgoing topics."""
+        ...
+
+    def close(self, *, timeout_s: float) -> None:
+        """Release connections. Never raises, never blocks longer than `timeout_s`."""
+        ...
+
+
+class Backend(Protocol):
+    """One loaded model that turns token ids into logits; knows nothing of texts, records or Kafka.
+
+    `run` is safe to call from `concurrency` threads at once.
+    """
+
+    concurrency: int
+
+    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits float32 [batch, labels] for int64 [batch, length] (mask: 1 token, 0 padding).
+
+        A row's result does not depend on the other rows (within the precision's tolerance). Raises
+        EngineOverloaded (out of memory), EngineFailed (this input) or EngineLost (all inputs).
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model. Idempotent."""
+        ...
