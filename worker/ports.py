@@ -1,4 +1,4 @@
-"""What the core asks of the outside: a source, a publisher, a backend.
+"""What the core asks of the outside: a source, a publisher, a classifier; and what a classifier asks of its backend.
 
 Each port has one contract suite (tests/contract) that the real adapters and the shipped fakes (worker.testing)
 both pass. The core never sees a vendor's type or exception.
@@ -13,7 +13,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.records import Membership, Offsets, Publication, Record, TopicPartition
+from worker.errors import RecordError
+from worker.records import (
+    Encoded,
+    Membership,
+    ModelInfo,
+    Offsets,
+    Prediction,
+    Publication,
+    Record,
+    TopicPartition,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,52 @@ class Publisher(Protocol):
 
     def close(self, *, timeout_s: float) -> None:
         """Release connections. Never raises, never blocks longer than `timeout_s`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceStats:
+    """What one `Classifier.predict` cost, in counts: a regression shows here without a clock.
+
+    `real_tokens` and `padded_tokens` are those of the forward passes (padding ratio = padded / real); `repeated` texts
+    were answered by an identical one or the cache; `isolated` were dead-lettered by bisection.
+    """
+
+    texts: int = 0
+    repeated: int = 0
+    forward_passes: int = 0
+    real_tokens: int = 0
+    padded_tokens: int = 0
+    isolated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """Results in the order of the request, one for each text: a prediction, or why there is none."""
+
+    results: Sequence[Prediction | RecordError]
+    stats: InferenceStats
+
+
+class Classifier(Protocol):
+    """Texts to predictions (worker.inference.engine.Engine). `encode` is called by the pump's thread while `predict`
+    runs on the inference thread."""
+
+    info: ModelInfo
+
+    def encode(self, texts: Sequence[str]) -> list[Encoded | RecordError]:
+        """Tokenize all texts in one call, in order; a text that the tokenizer refuses gets a RecordError."""
+        ...
+
+    def predict(self, encoded: Sequence[Encoded]) -> Inferred:
+        """Scores for all, in order, whatever order and micro-batches the model saw.
+
+        A text that makes the model fail gets a RecordError and costs its neighbours nothing. Raises EngineLost.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free threads and the model. Idempotent."""
         ...
 
 
