@@ -1,0 +1,115 @@
+"""The headers of a dead letter: the original record, byte for byte, is its key, value and other headers.
+
+Owns the closed lists of stages and reasons, and the way between header lists and `DeadLetterHeaders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any, Final, Self
+
+from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema
+
+from schemas.fields import Event, Time
+
+STAGE_HEADER: Final = "emostream-error-stage"
+REASON_HEADER: Final = "emostream-error-reason"
+MESSAGE_HEADER: Final = "emostream-error-message"
+TOPIC_HEADER: Final = "emostream-source-topic"
+PARTITION_HEADER: Final = "emostream-source-partition"
+OFFSET_HEADER: Final = "emostream-source-offset"
+TIMESTAMP_HEADER: Final = "emostream-source-timestamp"
+GROUP_HEADER: Final = "emostream-group"
+VERSION_HEADER: Final = "emostream-version"
+
+Header = tuple[str, bytes | None]
+
+
+class Stage(StrEnum):
+    """Where a dead-lettered record failed."""
+
+    DECODE = "decode"
+    INFERENCE = "inference"
+    PUBLISH = "publish"
+
+
+class DeadReason(StrEnum):
+    """Why a record is dead."""
+
+    INVALID_JSON = "invalid_json"
+    INVALID_ENCODING = "invalid_encoding"
+    INVALID_CLOUDEVENT = "invalid_cloudevent"
+    MISSING_TEXT = "missing_text"
+    NOT_A_STRING = "not_a_string"
+    EMPTY_TEXT = "empty_text"
+    NULL_VALUE = "null_value"
+    TOO_LARGE = "too_large"
+    TOKENIZATION_FAILED = "tokenization_failed"
+    INFERENCE_FAILED = "inference_failed"
+    EVENT_TOO_LARGE = "event_too_large"
+
+
+DEAD_REASON_MEANINGS: Final[dict[DeadReason, str]] = {
+    DeadReason.INVALID_JSON: "The value is not JSON that every consumer could read again.",
+    DeadReason.INVALID_ENCODING: "The value is not UTF-8.",
+    DeadReason.INVALID_CLOUDEVENT: "A required CloudEvents attribute is missing or malformed.",
+    DeadReason.MISSING_TEXT: "There is nothing where the JSON pointer points.",
+    DeadReason.NOT_A_STRING: "There is something else than a string where the JSON pointer points.",
+    DeadReason.EMPTY_TEXT: "The text is empty or only whitespace.",
+    DeadReason.NULL_VALUE: "The record has no value (a tombstone).",
+    DeadReason.TOO_LARGE: "The value is larger than `input.max_value_bytes`.",
+    DeadReason.TOKENIZATION_FAILED: "The model's tokenizer refuses the text.",
+    DeadReason.INFERENCE_FAILED: "The model fails on this text, also alone.",
+    DeadReason.EVENT_TOO_LARGE: "The event made from it is larger than the outgoing topic or the client allows.",
+}
+
+
+def _whole_number(described: str) -> Any:
+    """A number that is written as decimal digits, as header values are text."""
+    return WithJsonSchema({"type": "string", "pattern": "^[0-9]+$", "description": described})
+
+
+class DeadLetterHeaders(Event):
+    """Our headers of a dead letter, in the order in which they stand, after the record's own. Values are UTF-8."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    stage: Stage = Field(alias=STAGE_HEADER, description="Where the record failed.")
+    reason: DeadReason = Field(alias=REASON_HEADER, description="Why, from a closed list.")
+    message: str = Field(alias=MESSAGE_HEADER, description="What went wrong, in one line without any message text.")
+    topic: str = Field(alias=TOPIC_HEADER, description="Topic of the original record.")
+    partition: Annotated[int, _whole_number("Partition of the original record.")] = Field(alias=PARTITION_HEADER, ge=0)
+    offset: Annotated[int, _whole_number("Offset of the original record.")] = Field(alias=OFFSET_HEADER, ge=0)
+    timestamp: Time | None = Field(
+        default=None, alias=TIMESTAMP_HEADER, description="Timestamp of the original record; left out when it has none."
+    )
+    group: str = Field(alias=GROUP_HEADER, description="Consumer group of the worker that gave up on the record.")
+    version: str = Field(alias=VERSION_HEADER, description="Version of that worker.")
+
+    def render(self) -> list[Header]:
+        """The headers to append to the record's own."""
+        values = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return [(name, str(value).encode()) for name, value in values.items()]
+
+    @classmethod
+    def parse(cls, headers: Sequence[Header]) -> Self:
+        """Read ours out of a dead letter's headers. Raises ValueError, in one line, when it is not a dead letter."""
+        return cls.split(headers)[1]
+
+    @classmethod
+    def split(cls, headers: Sequence[Header]) -> tuple[list[Header], Self]:
+        """A dead letter's headers as the record's own (as they came) and ours. Raises ValueError as `parse` does.
+
+        Ours are the last ones, from the last `emostream-error-stage` on: a record that was a dead letter before it
+        was consumed keeps its former ones.
+        """
+        start = max((place for place, (name, _) in enumerate(headers) if name == STAGE_HEADER), default=None)
+        if start is None:
+            raise ValueError(f"not a dead letter: no header {STAGE_HEADER}")
+        values = {name: value.decode(errors="replace") for name, value in headers[start:] if value is not None}
+        try:
+            return list(headers[:start]), cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise ValueError(f"not a dead letter: header {first['loc'][0]}: {first['msg']}") from error
