@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema
 
-from schemas.fields import Event, Time
+from schemas.fields import Event
 
 STAGE_HEADER: Final = "emostream-error-stage"
 REASON_HEADER: Final = "emostream-error-reason"
@@ -22,6 +22,9 @@ OFFSET_HEADER: Final = "emostream-source-offset"
 TIMESTAMP_HEADER: Final = "emostream-source-timestamp"
 GROUP_HEADER: Final = "emostream-group"
 VERSION_HEADER: Final = "emostream-version"
+OMITTED_BYTES_HEADER: Final = "emostream-omitted-bytes"
+
+NO_TIMESTAMP: Final = -1
 
 Header = tuple[str, bytes | None]
 
@@ -65,8 +68,8 @@ DEAD_REASON_MEANINGS: Final[dict[DeadReason, str]] = {
 }
 
 
-def _whole_number(described: str) -> Any:
-    """A number that is written as decimal digits, as header values are text."""
+def _digits(described: str) -> Any:
+    """How JSON Schema sees a number in a header: text of decimal digits."""
     return WithJsonSchema({"type": "string", "pattern": "^[0-9]+$", "description": described})
 
 
@@ -78,18 +81,23 @@ class DeadLetterHeaders(Event):
     stage: Stage = Field(alias=STAGE_HEADER, description="Where the record failed.")
     reason: DeadReason = Field(alias=REASON_HEADER, description="Why, from a closed list.")
     message: str = Field(alias=MESSAGE_HEADER, description="What went wrong, in one line without any message text.")
-    topic: str = Field(alias=TOPIC_HEADER, description="Topic of the original record.")
-    partition: Annotated[int, _whole_number("Partition of the original record.")] = Field(alias=PARTITION_HEADER, ge=0)
-    offset: Annotated[int, _whole_number("Offset of the original record.")] = Field(alias=OFFSET_HEADER, ge=0)
-    timestamp: Time | None = Field(
-        default=None, alias=TIMESTAMP_HEADER, description="Timestamp of the original record; left out when it has none."
-    )
-    group: str = Field(alias=GROUP_HEADER, description="Consumer group of the worker that gave up on the record.")
+    source_topic: str = Field(alias=TOPIC_HEADER, description="Topic of the original record.")
+    source_partition: Annotated[int, _digits("Partition of the original record.")] = Field(alias=PARTITION_HEADER, ge=0)
+    source_offset: Annotated[int, _digits("Offset of the original record.")] = Field(alias=OFFSET_HEADER, ge=0)
+    source_timestamp: Annotated[
+        int, _digits("Timestamp of the original record in milliseconds since 1970; no header when it has none.")
+    ] = Field(default=NO_TIMESTAMP, alias=TIMESTAMP_HEADER, ge=NO_TIMESTAMP)
+    group: str = Field(alias=GROUP_HEADER, description="Consumer group of the worker that gave the record up.")
     version: str = Field(alias=VERSION_HEADER, description="Version of that worker.")
+    omitted_bytes: Annotated[
+        int | None,
+        _digits("Size of the original record, where it was too large for this topic and only its place is kept."),
+    ] = Field(default=None, alias=OMITTED_BYTES_HEADER)
 
     def render(self) -> list[Header]:
         """The headers to append to the record's own."""
-        values = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        absent = {"source_timestamp"} if self.source_timestamp == NO_TIMESTAMP else set()
+        values = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=absent)
         return [(name, str(value).encode()) for name, value in values.items()]
 
     @classmethod
