@@ -23,7 +23,8 @@ Messages name files, keys and topics, never message text or secrets.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from schemas.dead_letter import DeadReason as DeadReason
+from schemas.dead_letter import Stage as Stage
 
 
 class EmostreamError(Exception):
@@ -52,30 +53,6 @@ class ModelError(UsageError):
 
 class DataError(UsageError):
     """An input file of a command cannot be read as what it should hold."""
-
-
-class Stage(StrEnum):
-    """Where a dead-lettered record failed."""
-
-    DECODE = "decode"
-    INFERENCE = "inference"
-    PUBLISH = "publish"
-
-
-class DeadReason(StrEnum):
-    """Why a record is dead: the closed list of `emostream-error-reason`."""
-
-    INVALID_JSON = "invalid_json"
-    INVALID_ENCODING = "invalid_encoding"
-    INVALID_CLOUDEVENT = "invalid_cloudevent"
-    MISSING_TEXT = "missing_text"
-    NOT_A_STRING = "not_a_string"
-    EMPTY_TEXT = "empty_text"
-    NULL_VALUE = "null_value"
-    TOO_LARGE = "too_large"
-    TOKENIZATION_FAILED = "tokenization_failed"
-    INFERENCE_FAILED = "inference_failed"
-    EVENT_TOO_LARGE = "event_too_large"
 
 
 class RecordError(EmostreamError):

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.fields import Task as Task
+
 Header = tuple[str, bytes | None]
 
 
@@ -78,13 +80,6 @@ class Prediction:
     scores: NDArray[np.float32]
     tokens: int
     truncated: bool
-
-
-class Task(StrEnum):
-    """What the scores mean: one label of several (softmax), or each label for itself (sigmoid)."""
-
-    SINGLE_LABEL = "single_label"
-    MULTI_LABEL = "multi_label"
 
 
 @dataclass(frozen=True, slots=True)

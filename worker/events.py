@@ -1,0 +1,153 @@
+"""Renders outcomes: the JSON and the headers of output, review and dead-letter records.
+
+schemas/ holds what these bytes must look like (and tests hold them to it); here they are written quickly: the input's
+payload is embedded as the raw bytes it came in, never re-encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import orjson
+
+from schemas.dead_letter import DeadLetterHeaders
+from schemas.enriched import ENRICHED_SCHEMA, ENRICHED_TYPE
+from schemas.fields import render_time
+from schemas.review import REVIEW_SCHEMA, REVIEW_TYPE
+from worker.errors import RecordError
+from worker.records import Decision, Destination, Found, Header, ModelInfo, Outgoing, Prediction, Record
+
+CONTENT_TYPE = b"application/json"
+OURS = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
+YEAR_10000_MS = 253_402_300_800_000  # a producer may write any number as a timestamp; RFC 3339 ends here
+OMITTED_BYTES = "emostream-omitted-bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What every event of this process says about who made it."""
+
+    model: ModelInfo
+    policy: Mapping[str, Any] | None
+    group: str
+    version: str
+
+    @property
+    def event_source(self) -> bytes:
+        """CloudEvents `source`: event ids are unique within it."""
+        return f"/emostream/{self.group}".encode()
+
+
+def fields(
+    *, found: Found, prediction: Prediction, decision: Decision, provenance: Provenance, processed_at: str
+) -> dict[str, Any]:
+    """What output events, review events and the lines of `classify` share, in the contract's order."""
+    model = provenance.model
+    scores = np.round(prediction.scores.astype(np.float64), 6).tolist()
+    return {
+        "labels": decision.labels,
+        "confidence": round(decision.confidence, 6),
+        "scores": dict(zip(model.labels, scores, strict=True)),
+        "model": {"name": model.name, "revision": model.revision, "task": model.task},
+        "policy": provenance.policy,
+        "truncated": prediction.truncated,
+        "tokens": prediction.tokens,
+        "processed_at": processed_at,
+        "payload": orjson.Fragment(found.payload),
+    }
+
+
+class EventRenderer:
+    """Makes the outgoing records of one record's outcome. Stateless but for its provenance."""
+
+    def __init__(self, provenance: Provenance) -> None:
+        self._provenance = provenance
+
+    def event(
+        self,
+        *,
+        destination: Destination,
+        record: Record,
+        found: Found,
+        prediction: Prediction,
+        decision: Decision,
+        now: float,
+    ) -> Outgoing:
+        """An enriched event (output topic) or a review event with its reasons (review topic)."""
+        processed_at = render_time(datetime.fromtimestamp(now, UTC))
+        review = destination is Destination.REVIEW
+        body: dict[str, Any] = {
+            "schema": REVIEW_SCHEMA if review else ENRICHED_SCHEMA,
+            "id": record.id,
+            "source": _source(record),
+            "outcome": decision.outcome,
+        }
+        if review:
+            body["reasons"] = decision.reasons
+        body |= fields(
+            found=found,
+            prediction=prediction,
+            decision=decision,
+            provenance=self._provenance,
+            processed_at=processed_at,
+        )
+        ours: tuple[Header, ...] = (
+            ("ce_specversion", b"1.0"),
+            ("ce_id", record.id.encode()),
+            ("ce_source", self._provenance.event_source),
+            ("ce_type", (REVIEW_TYPE if review else ENRICHED_TYPE).encode()),
+            ("ce_time", processed_at.encode()),
+            ("content-type", CONTENT_TYPE),
+        )
+        passed = tuple(header for header in record.headers if header[0].lower() not in OURS)
+        return Outgoing(destination, record.key, orjson.dumps(body), passed + ours, record)
+
+    def dead_letter(self, record: Record, error: RecordError) -> Outgoing:
+        """The record as it came, byte for byte, with headers that say what was wrong with it."""
+        letter = self._letter_headers(record, error)
+        return Outgoing(Destination.DEAD_LETTER, record.key, record.value, record.headers + letter, record)
+
+    def dead_letter_stub(self, record: Record, error: RecordError) -> Outgoing:
+        """For a record that the dead-letter topic would refuse for its size: only our headers, and the size left out.
+
+        Without a key, so that nothing of the record's own can be too large; the source offset says where it is.
+        """
+        size = len(record.key or b"") + len(record.value or b"")
+        size += sum(len(name) + len(value or b"") for name, value in record.headers)
+        letter = self._letter_headers(record, error)
+        return Outgoing(Destination.DEAD_LETTER, None, None, (*letter, (OMITTED_BYTES, str(size).encode())), record)
+
+    def _letter_headers(self, record: Record, error: RecordError) -> tuple[Header, ...]:
+        headers = DeadLetterHeaders(
+            stage=error.stage,
+            reason=error.reason,
+            message=error.detail,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp=_moment(record.timestamp_ms),
+            group=self._provenance.group,
+            version=self._provenance.version,
+        )
+        return tuple(headers.render())
+
+
+def _moment(timestamp_ms: int) -> datetime | None:
+    """A record's timestamp; None when it has none, or one that no calendar holds."""
+    if not 0 <= timestamp_ms < YEAR_10000_MS:
+        return None
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+
+
+def _source(record: Record) -> dict[str, Any]:
+    moment = _moment(record.timestamp_ms)
+    return {
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": None if moment is None else render_time(moment),
+    }

@@ -1,0 +1,195 @@
+"""One wave's way: intake, engine, decision, outgoing records. No I/O of its own, no thread, no Kafka.
+
+`gather` runs on the pump's thread (a record is judged and tokenized as soon as it is polled, so that a wave's bounds
+are exact); `process` runs on the inference thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from schemas.review import Reason
+from worker.batching import Gathered, Wave
+from worker.clock import Clock
+from worker.decision.audit import sampled
+from worker.decision.rules import Rule
+from worker.errors import DeadReason, RecordError, Stage
+from worker.events import EventRenderer
+from worker.ports import Classifier, InferenceStats
+from worker.records import (
+    Decision,
+    Destination,
+    Found,
+    Outcome,
+    Outgoing,
+    Prediction,
+    Publication,
+    Record,
+)
+
+Judged = tuple[Prediction, Decision] | RecordError
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """Which copies of an outcome are made beside the plain one."""
+
+    publish_abstained: bool = False
+    audit_rate: float = 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a wave's records, counted for the wave's report."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    dead: Counter[DeadReason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """A wave ready to be published, with what it cost. `deaths` says of each record, in order, whether it is dead."""
+
+    wave: Wave
+    publication: Publication
+    deaths: tuple[bool, ...]
+    tally: Tally
+    stats: InferenceStats
+    infer_s: float
+    decide_s: float
+
+
+class Pipeline:
+    """Turns polled records into gathered ones, and waves into publications."""
+
+    def __init__(
+        self,
+        *,
+        intake: Callable[[Record], Found],
+        classifier: Classifier,
+        rule: Rule,
+        renderer: EventRenderer,
+        fits: Callable[[Outgoing], bool],
+        routing: Routing,
+        clock: Clock,
+    ) -> None:
+        self._intake = intake
+        self._classifier = classifier
+        self._rule = rule
+        self._renderer = renderer
+        self._fits = fits
+        self._routing = routing
+        self._clock = clock
+
+    def gather(self, records: Sequence[Record]) -> list[Gathered]:
+        """Find and tokenize the texts of one poll; a bad record is kept, with its reason, in its place."""
+        began = self._clock.monotonic()
+        texts = [self._find(record) for record in records]
+        readable = [text.text for text in texts if isinstance(text, Found)]
+        encodings = iter(self._classifier.encode(readable) if readable else ())
+        share = (self._clock.monotonic() - began) / max(1, len(records))
+        gathered = []
+        for record, text in zip(records, texts, strict=True):
+            encoding = next(encodings) if isinstance(text, Found) else None
+            if isinstance(encoding, RecordError):
+                text, encoding = encoding, None
+            gathered.append(Gathered(record, text, encoding, began, share))
+        return gathered
+
+    def process(self, wave: Wave) -> Processed:
+        """Infer and decide the whole wave, then render its outgoing records in the order of its input."""
+        began = self._clock.monotonic()
+        encoded = [item.encoded for item in wave.items if item.encoded is not None]
+        inferred = self._classifier.predict(encoded)
+        inferred_at = self._clock.monotonic()
+        judged = self._judge(wave.items, inferred.results)
+        tally = Tally()
+        now = self._clock.time()
+        deaths: list[bool] = []
+        outgoing: list[Outgoing] = []
+        for item, judgement in zip(wave.items, judged, strict=True):
+            rendered, dead = self._outcome(item, judgement, tally, now)
+            outgoing += rendered
+            deaths.append(dead)
+        return Processed(
+            wave=wave,
+            publication=Publication(outgoing, wave.offsets, wave.membership),
+            deaths=tuple(deaths),
+            tally=tally,
+            stats=inferred.stats,
+            infer_s=inferred_at - began,
+            decide_s=self._clock.monotonic() - inferred_at,
+        )
+
+    def _find(self, record: Record) -> Found | RecordError:
+        try:
+            return self._intake(record)
+        except RecordError as error:
+            return error
+
+    def _judge(self, items: Sequence[Gathered], results: Sequence[Prediction | RecordError]) -> list[Judged]:
+        predictions = [result for result in results if isinstance(result, Prediction)]
+        decisions = iter(self._rule.decide(np.stack([p.scores for p in predictions])) if predictions else ())
+        pending = iter(results)
+        judged: list[Judged] = []
+        for item in items:
+            result = item.text if isinstance(item.text, RecordError) else next(pending)
+            judged.append(result if isinstance(result, RecordError) else (result, next(decisions)))
+        return judged
+
+    def _outcome(self, item: Gathered, judged: Judged, tally: Tally, now: float) -> tuple[list[Outgoing], bool]:
+        if not isinstance(judged, RecordError):
+            rendered, decision = self._render(item, judged, now)
+            if all(map(self._fits, rendered)):
+                _count(tally, decision)
+                return rendered, False
+            size = max(len(outgoing.value or b"") for outgoing in rendered)
+            detail = f"the event of {size} bytes is larger than the client or the outgoing topic allows"
+            judged = RecordError(Stage.PUBLISH, DeadReason.EVENT_TOO_LARGE, detail)
+        tally.outcomes[Outcome.DEAD] += 1
+        tally.dead[judged.reason] += 1
+        letter = self._renderer.dead_letter(item.record, judged)
+        if not self._fits(letter):
+            letter = self._renderer.dead_letter_stub(item.record, judged)
+        return [letter], True
+
+    def _render(
+        self, item: Gathered, judged: tuple[Prediction, Decision], now: float
+    ) -> tuple[list[Outgoing], Decision]:
+        prediction, decision = judged
+        destinations = []
+        if decision.outcome is Outcome.ACCEPTED or self._routing.publish_abstained:
+            destinations.append(Destination.OUTPUT)
+        if decision.outcome is Outcome.ABSTAINED:
+            destinations.append(Destination.REVIEW)
+        elif sampled(item.record.id, self._routing.audit_rate):
+            destinations.append(Destination.REVIEW)
+            decision = Decision(
+                decision.outcome, decision.labels, decision.confidence, (*decision.reasons, Reason.AUDIT_SAMPLE)
+            )
+        if not isinstance(item.text, Found):
+            raise TypeError("a record without a text has no prediction")
+        found = item.text
+        return [
+            self._renderer.event(
+                destination=destination,
+                record=item.record,
+                found=found,
+                prediction=prediction,
+                decision=decision,
+                now=now,
+            )
+            for destination in destinations
+        ], decision
+
+
+def _count(tally: Tally, decision: Decision) -> None:
+    tally.outcomes[decision.outcome] += 1
+    tally.labels.update(decision.labels)
+    tally.reasons.update(decision.reasons)
