@@ -1,0 +1,45 @@
+"""Making topics on a development broker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from worker.errors import BrokerRefused, BrokerUnavailable
+
+BOOTSTRAP_TIMEOUT_MS = 15_000
+REQUEST_TIMEOUT_MS = 30_000
+
+
+def create_topics(
+    bootstrap_servers: str,
+    partitions: Mapping[str, int],
+    *,
+    replication_factor: int = 1,
+    configs: Mapping[str, str] | None = None,
+) -> None:
+    """Create topics, name to number of partitions; returns once each partition has a leader.
+
+    Raises BrokerRefused when the broker says no (a topic exists already, too few brokers for the replicas) and
+    BrokerUnavailable when it does not answer.
+    """
+    topics = {
+        name: {"num_partitions": count, "replication_factor": replication_factor, "configs": dict(configs or {})}
+        for name, count in partitions.items()
+    }
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap_servers.split(","),
+            bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        )
+    except KafkaError as error:
+        raise BrokerUnavailable(f"no Kafka broker answered at {bootstrap_servers}: {error}") from error
+    with closing(admin):
+        try:
+            admin.create_topics(topics, wait_for_metadata=True)
+        except KafkaError as error:
+            raise BrokerRefused(f"the topics {', '.join(topics)} could not be created: {error}") from error
