@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from schemas.dead_letter import DeadLetterHeaders
+from schemas.dead_letter import NO_TIMESTAMP, OMITTED_BYTES_HEADER, DeadLetterHeaders
 from schemas.enriched import ENRICHED_SCHEMA, ENRICHED_TYPE
 from schemas.fields import render_time
 from schemas.review import REVIEW_SCHEMA, REVIEW_TYPE
@@ -24,7 +24,6 @@ from worker.records import Decision, Destination, Found, Header, ModelInfo, Outg
 CONTENT_TYPE = b"application/json"
 OURS = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
 YEAR_10000_MS = 253_402_300_800_000  # a producer may write any number as a timestamp; RFC 3339 ends here
-OMITTED_BYTES = "emostream-omitted-bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +118,19 @@ class EventRenderer:
         size = len(record.key or b"") + len(record.value or b"")
         size += sum(len(name) + len(value or b"") for name, value in record.headers)
         letter = self._letter_headers(record, error)
-        return Outgoing(Destination.DEAD_LETTER, None, None, (*letter, (OMITTED_BYTES, str(size).encode())), record)
+        return Outgoing(
+            Destination.DEAD_LETTER, None, None, (*letter, (OMITTED_BYTES_HEADER, str(size).encode())), record
+        )
 
     def _letter_headers(self, record: Record, error: RecordError) -> tuple[Header, ...]:
         headers = DeadLetterHeaders(
             stage=error.stage,
             reason=error.reason,
             message=error.detail,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            timestamp=_moment(record.timestamp_ms),
+            source_topic=record.topic,
+            source_partition=record.partition,
+            source_offset=record.offset,
+            source_timestamp=max(NO_TIMESTAMP, record.timestamp_ms),
             group=self._provenance.group,
             version=self._provenance.version,
         )
