@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from schemas.dead_letter import NO_TIMESTAMP, OMITTED_BYTES_HEADER, DeadLetterHeaders
+from schemas.dead_letter import DeadLetterHeaders
 from schemas.enriched import ENRICHED_SCHEMA, ENRICHED_TYPE
 from schemas.fields import render_time
 from schemas.review import REVIEW_SCHEMA, REVIEW_TYPE
@@ -117,12 +117,12 @@ class EventRenderer:
         """
         size = len(record.key or b"") + len(record.value or b"")
         size += sum(len(name) + len(value or b"") for name, value in record.headers)
-        letter = self._letter_headers(record, error)
-        return Outgoing(
-            Destination.DEAD_LETTER, None, None, (*letter, (OMITTED_BYTES_HEADER, str(size).encode())), record
-        )
+        letter = self._letter_headers(record, error, omitted_bytes=size)
+        return Outgoing(Destination.DEAD_LETTER, None, None, letter, record)
 
-    def _letter_headers(self, record: Record, error: RecordError) -> tuple[Header, ...]:
+    def _letter_headers(
+        self, record: Record, error: RecordError, *, omitted_bytes: int | None = None
+    ) -> tuple[Header, ...]:
         headers = DeadLetterHeaders(
             stage=error.stage,
             reason=error.reason,
@@ -130,7 +130,8 @@ class EventRenderer:
             source_topic=record.topic,
             source_partition=record.partition,
             source_offset=record.offset,
-            source_timestamp=max(NO_TIMESTAMP, record.timestamp_ms),
+            source_timestamp=record.timestamp_ms,
+            omitted_bytes=omitted_bytes,
             group=self._provenance.group,
             version=self._provenance.version,
         )
