@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
-from pydantic import ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from schemas.fields import Event
 
@@ -23,8 +23,6 @@ TIMESTAMP_HEADER: Final = "emostream-source-timestamp"
 GROUP_HEADER: Final = "emostream-group"
 VERSION_HEADER: Final = "emostream-version"
 OMITTED_BYTES_HEADER: Final = "emostream-omitted-bytes"
-
-NO_TIMESTAMP: Final = -1
 
 Header = tuple[str, bytes | None]
 
@@ -73,6 +71,11 @@ def _digits(described: str) -> Any:
     return WithJsonSchema({"type": "string", "pattern": "^[0-9]+$", "description": described})
 
 
+def _known_timestamp(milliseconds: int | str | None) -> int | None:
+    """Kafka's own mark for a record without a timestamp is -1."""
+    return None if milliseconds is None or int(milliseconds) < 0 else int(milliseconds)
+
+
 class DeadLetterHeaders(Event):
     """Our headers of a dead letter, in the order in which they stand, after the record's own. Values are UTF-8."""
 
@@ -85,8 +88,10 @@ class DeadLetterHeaders(Event):
     source_partition: Annotated[int, _digits("Partition of the original record.")] = Field(alias=PARTITION_HEADER, ge=0)
     source_offset: Annotated[int, _digits("Offset of the original record.")] = Field(alias=OFFSET_HEADER, ge=0)
     source_timestamp: Annotated[
-        int, _digits("Timestamp of the original record in milliseconds since 1970; no header when it has none.")
-    ] = Field(default=NO_TIMESTAMP, alias=TIMESTAMP_HEADER, ge=NO_TIMESTAMP)
+        int | None,
+        BeforeValidator(_known_timestamp),
+        _digits("Timestamp of the original record in milliseconds since 1970; no header when it has none."),
+    ] = Field(default=None, alias=TIMESTAMP_HEADER)
     group: str = Field(alias=GROUP_HEADER, description="Consumer group of the worker that gave the record up.")
     version: str = Field(alias=VERSION_HEADER, description="Version of that worker.")
     omitted_bytes: Annotated[
@@ -96,9 +101,8 @@ class DeadLetterHeaders(Event):
 
     def render(self) -> list[Header]:
         """The headers to append to the record's own."""
-        absent = {"source_timestamp"} if self.source_timestamp == NO_TIMESTAMP else set()
-        values = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=absent)
-        return [(name, str(value).encode()) for name, value in values.items()]
+        values = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return [(name, str(value).encode(errors="replace")) for name, value in values.items()]
 
     @classmethod
     def parse(cls, headers: Sequence[Header]) -> Self:
