@@ -13,11 +13,9 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
-from types import TracebackType
-from typing import Self
 
 from worker.devbroker.distribution import Distribution, prepare
-from worker.devbroker.kinds import DevBrokerUnavailable, Report
+from worker.devbroker.kinds import DevBroker, DevBrokerUnavailable, Report
 from worker.devbroker.ports import free_ports
 from worker.devbroker.processes import SupervisedProcesses
 from worker.devbroker.properties import LOGGING, Cluster, Node, render
@@ -29,7 +27,7 @@ PORT_TRIES = 3
 PORT_TAKEN = "Address already in use"
 
 
-class JvmBroker:
+class JvmBroker(DevBroker):
     """A cluster of combined KRaft nodes with the ids 1, 2, …, made by `start`.
 
     With three nodes or more: replication factor 3, at least two in-sync replicas. Topics are never made by themselves.
@@ -94,6 +92,10 @@ class JvmBroker:
         """Of the process that outlives this one to clean up."""
         return self._processes.supervisor_pid
 
+    @property
+    def alive(self) -> bool:
+        return all(self.running(node) for node in self.pids)
+
     def addresses(self, listener: str) -> str:
         """`host:port` of a listener on every node, separated by commas."""
         return ",".join(node.address(listener) for node in self.cluster.nodes)
@@ -129,14 +131,6 @@ class JvmBroker:
     def close(self) -> None:
         """Kill every node and remove the data; harmless when repeated."""
         self._processes.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _bring_up(self, scram_users: Mapping[str, str]) -> None:
         (self.folder / "log4j2.xml").write_text(LOGGING)

@@ -35,7 +35,8 @@ class SupervisedProcesses:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
+            # unbuffered: what a killed supervisor left unread must not fail again at close
+            bufsize=0,
             start_new_session=True,
         )
         self.folder = Path(self._hear())
@@ -79,14 +80,13 @@ class SupervisedProcesses:
             if stdin is None or stdin.closed:
                 raise DevBrokerUnavailable("the development broker is closed")
             try:
-                stdin.write(json.dumps(request) + "\n")
-                stdin.flush()
+                stdin.write(json.dumps(request).encode() + b"\n")
             except BrokenPipeError:
                 raise DevBrokerUnavailable("the development broker's supervisor was killed: start it again") from None
             return self._hear()
 
     def _hear(self) -> Any:
-        line = self._supervisor.stdout.readline() if self._supervisor.stdout is not None else ""
+        line = self._supervisor.stdout.readline() if self._supervisor.stdout is not None else b""
         if not line:
             raise DevBrokerUnavailable("the development broker's supervisor was killed: start it again")
         answer = json.loads(line)

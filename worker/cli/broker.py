@@ -1,0 +1,45 @@
+"""`emostream broker`: a development broker in the foreground."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Annotated, NoReturn
+
+import typer
+
+from worker.devbroker import DevBrokerUnavailable, start
+
+LOOK_EVERY_S = 0.5
+
+
+def broker(
+    kind: Annotated[
+        str, typer.Option(help="auto, docker, jvm, embedded or HOST:PORT; auto takes the first that works.")
+    ] = "auto",
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; a free one by default.", min=1, max=65535)
+    ] = None,
+) -> None:
+    """A development broker in the foreground; prints its address. Its data is gone when it stops.
+
+    Example: emostream broker --kind jvm --port 9092
+    """
+    signal.signal(signal.SIGINT, _interrupt_once)
+    signal.signal(signal.SIGTERM, _interrupt_once)
+    try:
+        with start(kind, port=port, report=lambda line: typer.echo(line, err=True)) as running:
+            typer.echo(running.bootstrap_servers)
+            typer.echo("press Ctrl-C to stop", err=True)
+            while running.alive:
+                time.sleep(LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        return
+    raise DevBrokerUnavailable("the broker ended by itself")
+
+
+def _interrupt_once(_number: int, _frame: object) -> NoReturn:
+    """Later signals must not interrupt the cleaning up, which ends by itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
