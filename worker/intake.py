@@ -6,8 +6,7 @@ unwrapped by worker.cloud_events, and the data in them is judged here like any o
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import orjson
 from jsonpointer import EndOfList, JsonPointer, JsonPointerException
@@ -16,6 +15,8 @@ from worker.cloud_events import unwrap
 from worker.errors import ConfigError, DeadReason, RecordError, Stage
 from worker.records import Found, Record
 
+InputFormat = Literal["json", "text", "cloudevents"]
+
 MAX_NESTING: Final = 100
 """Levels of arrays and objects in a payload. The event nests it one deeper, and its readers must still parse that:
 pydantic stops at 200 levels, serde_json at 128."""
@@ -23,14 +24,6 @@ pydantic stops at 200 levels, serde_json at 128."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_WHITESPACE = b" \t\r\n"
 _NOTHING: Final = object()
-
-
-class InputFormat(StrEnum):
-    """How a record's value is to be read."""
-
-    JSON = "json"
-    TEXT = "text"
-    CLOUDEVENTS = "cloudevents"
 
 
 class Intake:
@@ -63,9 +56,9 @@ class Intake:
                 DeadReason.TOO_LARGE,
                 f"the value has {len(value)} bytes, input.max_value_bytes is {self._max_value_bytes}",
             )
-        if self._format is InputFormat.JSON:
+        if self._format == "json":
             return self._find_in_json(value)
-        if self._format is InputFormat.TEXT:
+        if self._format == "text":
             return _find_in_text(value)
         data = unwrap(record, value)
         return _find_in_text(data.content) if data.is_text else self._find_in_json(data.content)
