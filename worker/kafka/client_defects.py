@@ -1,0 +1,67 @@
+"""The only place that touches kafka-python's private state: guards against its defects, each named with its version.
+
+Every guard was written for kafka-python 3.0.12 and has a test on a real broker that fails once the client has mended
+the defect; then the guard goes. Numbers (D…) are explained in docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafka.errors import KafkaError
+from kafka.record.default_records import DefaultRecordBatch
+
+WRITTEN_FOR = "3.0.12"
+
+
+def restore_parked_records(consumer: Any) -> None:
+    """D23: records of a partition that was paused half-read are never delivered again.
+
+    The fetcher takes parked records back only while `_next_partition_records` is None, but a drained one stays there,
+    false but not None. Call before every poll.
+    """
+    fetcher = consumer._fetcher
+    fetcher._next_partition_records = fetcher._next_partition_records or None
+
+
+def stop_sending(producer: Any) -> None:
+    """D24: `close(timeout=0)` raises when records are unsent, and leaves the sending thread running.
+
+    An abandoned producer must not go on writing: its batches are failed and its connections closed. Never blocks.
+    """
+    try:
+        producer.close(timeout=0)
+    except (KafkaError, AssertionError):
+        producer._sender.force_close()
+
+
+class _Undecodable(bytearray):
+    def decode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> str:
+        return super().decode(encoding, errors)
+
+
+class _TolerantBuffer(bytearray):
+    """A batch whose header names decode whatever bytes they are."""
+
+    def __getitem__(self, index: Any) -> Any:
+        part = super().__getitem__(index)
+        return _Undecodable(part) if isinstance(index, slice) else part
+
+
+_read_strictly = DefaultRecordBatch._read_msg
+
+
+def _read_tolerantly(batch: Any, *arguments: Any) -> Any:
+    try:
+        return _read_strictly(batch, *arguments)
+    except UnicodeDecodeError:
+        batch._buffer = _TolerantBuffer(batch._buffer)
+        return _read_strictly(batch, *arguments)
+
+
+def accept_any_header_name() -> None:
+    """D26: a header name that is not UTF-8 makes the record, and so its partition, unreadable for ever.
+
+    Such names are decoded with surrogate escapes instead, which `worker.kafka.encoding` turns back into their bytes.
+    """
+    DefaultRecordBatch._read_msg = _read_tolerantly
