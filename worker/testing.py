@@ -189,7 +189,10 @@ class FakeBroker:
 
 
 class FakeSource:
-    """A consumer of a `FakeBroker`. With `commits`, `acknowledge` commits (at-least-once)."""
+    """A consumer of a `FakeBroker`. With `commits`, `acknowledge` commits (at-least-once).
+
+    A poll that brings nothing lets its timeout pass on `clock`.
+    """
 
     def __init__(
         self,
@@ -197,6 +200,7 @@ class FakeSource:
         *,
         group: str,
         topics: Sequence[str],
+        clock: FakeClock,
         max_poll_records: int = 500,
         commits: bool = False,
         start_from_latest: bool = False,
@@ -204,6 +208,7 @@ class FakeSource:
         self._broker = broker
         self._group = group
         self._topics = tuple(topics)
+        self._clock = clock
         self._max_poll_records = max_poll_records
         self._commits = commits
         self._latest = start_from_latest
@@ -214,6 +219,12 @@ class FakeSource:
         self._paused = False
 
     def poll(self, *, timeout_s: float) -> Polled:
+        polled = self._poll()
+        if not polled.records:
+            self._clock.advance(timeout_s)
+        return polled
+
+    def _poll(self) -> Polled:
         if self._member_id is None:
             self._member_id = self._broker.join(self._group, self._topics)
         if self._generation != self._broker.generation(self._group):

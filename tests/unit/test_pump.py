@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.core import (
+    INPUT,
+    Observed,
+    broker_with,
+    input_ids,
+    misordered,
+    outcome_ids,
+    publisher_of,
+    pump_of,
+    source_of,
+)
+from worker.dead_letter_limit import DeadLetterPolicy
+from worker.errors import BrokerRefused, DeadLetterLimitExceeded
+from worker.pump import Pump, Stop
+from worker.records import TopicPartition
+from worker.testing import FakeBroker, FakePublisher, FakeSource, Fault
+
+VALUES = st.lists(st.sampled_from([b"good", b"better", b"", None, b"poison"]), max_size=40)
+FAULTS = st.lists(st.sampled_from(list(Fault)), max_size=12)
+
+
+def finish(broker: FakeBroker, *, transactional: bool = True) -> None:
+    """A worker without faults takes over and works until everything is committed."""
+    source = source_of(broker, transactional=transactional)
+    pump = pump_of(source, publisher_of(broker, transactional=transactional))
+    pump.run(stop=Stop(), drain_timeout_s=5, until=source.end_offsets())
+    source.close(timeout_s=1)
+
+
+def test_every_record_gets_one_outcome() -> None:
+    """Good, doubtful and bad records end in the output, review or dead-letter topic, each once."""
+    broker = broker_with([b"a good text", b"another", b"", None, b"poison", b"one more"] * 10)
+
+    finish(broker)
+
+    assert outcome_ids(broker) == input_ids(broker)
+    assert broker.committed("group") == {partition: broker.end(partition) for partition in broker.partitions(INPUT)}
+
+
+def test_a_stop_drains_what_was_gathered() -> None:
+    """After a stop nothing new is read, and what was read is published and committed."""
+    broker = broker_with([b"text"] * 10)
+    source = source_of(broker)
+    pump = pump_of(source, publisher_of(broker), max_messages=100)
+    stop = Stop()
+    pump.turn()
+    pump.turn()
+    stop.request()
+
+    pump.run(stop=stop, drain_timeout_s=5)
+
+    assert sum(broker.committed("group").values()) == len(outcome_ids(broker))
+
+
+def test_a_failed_wave_is_redone_from_the_committed_offsets() -> None:
+    """Nothing after a failed wave is published before it was redone."""
+    broker = broker_with([b"text"] * 20)
+    source = source_of(broker)
+    observer = Observed()
+    pump = pump_of(source, publisher_of(broker, faults=[Fault.NONE, Fault.FAILS, Fault.NONE]), observer=observer)
+
+    pump.run(stop=Stop(), drain_timeout_s=5, until=source.end_offsets())
+
+    assert outcome_ids(broker) == input_ids(broker)
+    assert misordered(broker) == []
+    assert len(observer.failures) == 1
+    assert observer.redone_records > 0
+
+
+def test_the_dead_letter_limit_stops_before_the_wave_is_committed() -> None:
+    """The wave that exceeds the limit is neither published nor committed: the evidence stays where it is."""
+    broker = broker_with([b""] * 30, partitions=1)
+    source = source_of(broker)
+    pump = pump_of(source, publisher_of(broker), limit=DeadLetterPolicy(max_ratio=0.5, window=20))
+
+    with pytest.raises(DeadLetterLimitExceeded):
+        pump.run(stop=Stop(), drain_timeout_s=5)
+
+    assert len(broker.topic("dead")) == 8
+    assert broker.committed("group") == {TopicPartition(INPUT, 0): 8}
+
+
+def test_a_refusal_by_the_broker_ends_the_worker() -> None:
+    """An ACL withdrawn while running is no reason to try for ever."""
+    broker = broker_with([b"text"])
+
+    class Refusing(FakePublisher):
+        def publish(self, publication: Any) -> None:
+            raise BrokerRefused("not allowed to write to topic out")
+
+    publisher = Refusing(broker, group="group", topics={})
+    pump = pump_of(source_of(broker), publisher)
+
+    with pytest.raises(BrokerRefused):
+        pump.run(stop=Stop(), drain_timeout_s=5)
+
+
+def test_the_source_is_paused_while_a_whole_wave_waits() -> None:
+    """What does not fit into a wave is not polled: memory is bounded."""
+    broker = broker_with([b"text"] * 100, partitions=1)
+    source = source_of(broker, max_poll_records=10)
+    pump = pump_of(source, publisher_of(broker), max_messages=10)
+
+    for _ in range(4):
+        pump.turn()
+
+    assert source.lag()[TopicPartition(INPUT, 0)] >= 100 - 40
+
+
+@given(values=VALUES, faults=FAULTS, max_messages=st.integers(1, 9), transactional=st.booleans())
+def test_faults_of_the_publisher_lose_nothing(
+    *, values: list[bytes | None], faults: list[Fault], max_messages: int, transactional: bool
+) -> None:
+    """Exactly once in transactions, at least once without, whatever the publisher answers."""
+    broker = broker_with(values)
+    source = source_of(broker, transactional=transactional)
+    pump = pump_of(source, publisher_of(broker, transactional=transactional, faults=faults), max_messages=max_messages)
+
+    pump.run(stop=Stop(), drain_timeout_s=5, until=source.end_offsets())
+
+    ids = outcome_ids(broker)
+    assert input_ids(broker) == (ids if transactional else sorted(set(ids)))
+    assert not transactional or misordered(broker) == []
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def turn_for_ever(pump: Pump) -> None:
+    while True:
+        pump.turn()
+
+
+class Fused:
+    """A port that kills the process at its n-th call, before or after doing the work."""
+
+    def __init__(self, port: Any, fuse: list[int]) -> None:
+        self._port = port
+        self._fuse = fuse
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._port, name)
+
+        def burning(*args: Any, **kwargs: Any) -> Any:
+            self._burn()
+            answer = verb(*args, **kwargs)
+            self._burn()
+            return answer
+
+        return burning
+
+    def _burn(self) -> None:
+        self._fuse[0] -= 1
+        if self._fuse[0] == 0:
+            raise Crash
+
+
+@settings(max_examples=200)
+@given(
+    values=VALUES,
+    faults=FAULTS,
+    fuses=st.lists(st.integers(1, 60), max_size=4),
+    transactional=st.booleans(),
+    zombies=st.booleans(),
+)
+def test_a_crash_between_any_two_steps_loses_nothing(
+    *, values: list[bytes | None], faults: list[Fault], fuses: list[int], transactional: bool, zombies: bool
+) -> None:
+    """Killed at any call of a port, and started again, with or without its old self still in the group."""
+    broker = broker_with(values)
+    remaining = iter(faults)
+    members: list[FakeSource] = []
+    for fuse in fuses:
+        source = source_of(broker, transactional=transactional, max_poll_records=7)
+        members.append(source)
+        publisher = publisher_of(broker, transactional=transactional, faults=remaining)
+        burning = [fuse]
+        pump = pump_of(Fused(source, burning), Fused(publisher, burning), max_messages=3)
+        with pytest.raises(Crash):
+            turn_for_ever(pump)
+        if not zombies:
+            source.close(timeout_s=0)
+    for source in members:
+        source.close(timeout_s=0)
+
+    finish(broker, transactional=transactional)
+
+    ids = outcome_ids(broker)
+    assert input_ids(broker) == (ids if transactional else sorted(set(ids)))
+    assert not transactional or misordered(broker) == []
+
+
+@settings(max_examples=200)
+@given(values=VALUES, schedule=st.lists(st.integers(0, 5), max_size=60), faults=FAULTS, transactional=st.booleans())
+def test_workers_that_come_and_go_lose_nothing(
+    *, values: list[bytes | None], schedule: list[int], faults: list[Fault], transactional: bool
+) -> None:
+    """Up to three workers take turns in any order; one that joins or leaves moves partitions under the others."""
+    broker = broker_with(values)
+    remaining = iter(faults)
+    workers: dict[int, tuple[FakeSource, Pump]] = {}
+    for step in schedule:
+        slot, leaves = step % 3, step >= 3
+        if leaves and slot in workers:
+            workers.pop(slot)[0].close(timeout_s=0)
+            continue
+        if slot not in workers:
+            source = source_of(broker, transactional=transactional, max_poll_records=5)
+            publisher = publisher_of(broker, transactional=transactional, faults=islice(remaining, 3))
+            workers[slot] = (source, pump_of(source, publisher, max_messages=3))
+        workers[slot][1].turn()
+    for source, _ in workers.values():
+        source.close(timeout_s=0)
+
+    finish(broker, transactional=transactional)
+
+    ids = outcome_ids(broker)
+    assert input_ids(broker) == (ids if transactional else sorted(set(ids)))
+    assert not transactional or misordered(broker) == []
