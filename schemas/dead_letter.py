@@ -1,16 +1,18 @@
 """The headers of a dead letter: the original record, byte for byte, is its key, value and other headers.
 
-Owns the closed lists of stages and reasons, and the way between header lists and `DeadLetterHeaders`.
+Owns the way between header lists and `DeadLetterHeaders`; the closed lists of stages and reasons are `dead_reasons`'.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
+from schemas.dead_reasons import DEAD_REASON_MEANINGS as DEAD_REASON_MEANINGS
+from schemas.dead_reasons import DeadReason as DeadReason
+from schemas.dead_reasons import Stage as Stage
 from schemas.fields import Event
 
 STAGE_HEADER: Final = "emostream-error-stage"
@@ -25,45 +27,6 @@ VERSION_HEADER: Final = "emostream-version"
 OMITTED_BYTES_HEADER: Final = "emostream-omitted-bytes"
 
 Header = tuple[str, bytes | None]
-
-
-class Stage(StrEnum):
-    """Where a dead-lettered record failed."""
-
-    DECODE = "decode"
-    INFERENCE = "inference"
-    PUBLISH = "publish"
-
-
-class DeadReason(StrEnum):
-    """Why a record is dead."""
-
-    INVALID_JSON = "invalid_json"
-    INVALID_ENCODING = "invalid_encoding"
-    INVALID_CLOUDEVENT = "invalid_cloudevent"
-    MISSING_TEXT = "missing_text"
-    NOT_A_STRING = "not_a_string"
-    EMPTY_TEXT = "empty_text"
-    NULL_VALUE = "null_value"
-    TOO_LARGE = "too_large"
-    TOKENIZATION_FAILED = "tokenization_failed"
-    INFERENCE_FAILED = "inference_failed"
-    EVENT_TOO_LARGE = "event_too_large"
-
-
-DEAD_REASON_MEANINGS: Final[dict[DeadReason, str]] = {
-    DeadReason.INVALID_JSON: "The value is not JSON that every consumer could read again.",
-    DeadReason.INVALID_ENCODING: "The value is not UTF-8.",
-    DeadReason.INVALID_CLOUDEVENT: "A required CloudEvents attribute is missing or malformed.",
-    DeadReason.MISSING_TEXT: "There is nothing where the JSON pointer points.",
-    DeadReason.NOT_A_STRING: "There is something else than a string where the JSON pointer points.",
-    DeadReason.EMPTY_TEXT: "The text is empty or only whitespace.",
-    DeadReason.NULL_VALUE: "The record has no value (a tombstone).",
-    DeadReason.TOO_LARGE: "The value is larger than `input.max_value_bytes`.",
-    DeadReason.TOKENIZATION_FAILED: "The model's tokenizer refuses the text.",
-    DeadReason.INFERENCE_FAILED: "The model fails on this text, also alone.",
-    DeadReason.EVENT_TOO_LARGE: "The event made from it is larger than the outgoing topic or the client allows.",
-}
 
 
 def _digits(described: str) -> Any:

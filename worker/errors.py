@@ -23,8 +23,8 @@ Messages name files, keys and topics, never message text or secrets.
 
 from __future__ import annotations
 
-from schemas.dead_letter import DeadReason as DeadReason
-from schemas.dead_letter import Stage as Stage
+from schemas.dead_reasons import DeadReason as DeadReason
+from schemas.dead_reasons import Stage as Stage
 
 
 class EmostreamError(Exception):
