@@ -10,9 +10,9 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.dead_letter import DeadReason, Stage
-from schemas.enriched import DecidedEvent
+from schemas.enriched import Decided
 from schemas.fields import Event, Name
-from schemas.review import Reason
+from schemas.review import Reason, Reasoned
 
 CLASSIFIED_SCHEMA: Final = "emostream.classified/1"
 
@@ -32,7 +32,7 @@ class Failure(Event):
     message: str = Field(description="What went wrong, in one line without any message text.")
 
 
-class ClassifiedText(DecidedEvent):
+class ClassifiedText(Decided, Reasoned):
     """A text with its decision."""
 
     schema_: Literal["emostream.classified/1"] = Field(alias="schema", description="Name and version of this schema.")
@@ -42,7 +42,7 @@ class ClassifiedText(DecidedEvent):
     reasons: tuple[Reason, ...] = Field(description="Why a person should look at it, most important first; else empty.")
 
 
-class UnclassifiedText(Event):
+class UnclassifiedText(Reasoned):
     """A text that could not be classified."""
 
     schema_: Literal["emostream.classified/1"] = Field(alias="schema", description="Name and version of this schema.")
@@ -50,7 +50,7 @@ class UnclassifiedText(Event):
     source: FileSource
     outcome: Literal["dead"] = Field(description="`dead`: `run` would have sent it to the dead-letter topic.")
     reasons: tuple[Reason, ...] = Field(max_length=0, description="Always empty: nothing was decided.")
-    error: Failure
+    error: Failure = Field(description="Why it could not be classified.")
 
 
 ClassifiedLine = Annotated[ClassifiedText | UnclassifiedText, Field(discriminator="outcome")]

@@ -48,13 +48,18 @@ class PolicyRef(Event):
     guarantee: Promise | None = Field(description="What the policy guarantees; null when it guarantees nothing.")
 
 
-class DecidedEvent(Event):
-    """The fields of every event with a decision, in the order in which they are written."""
+class Identity(Event):
+    """The fields that every event and line begins with: what it is, of which record, and where that ended."""
 
     schema_: str = Field(alias="schema")
-    id: Name = Field(description="The input record's identity, the same whenever the record is processed again.")
+    id: Name
     source: Event
     outcome: str
+
+
+class Decided(Event):
+    """The fields of everything with a decision. Mixed in before `Identity`, they stand after it."""
+
     labels: tuple[str, ...] = Field(
         description="The decided labels, most likely first: one for single-label, zero or more for multi-label."
     )
@@ -68,7 +73,7 @@ class DecidedEvent(Event):
     payload: Any = Field(description='The input\'s JSON value, unchanged; `{"text": …}` for text input.')
 
 
-class EnrichedEvent(DecidedEvent):
+class EnrichedEvent(Decided, Identity):
     """Value of a record in the output topic."""
 
     schema_: Literal["emostream.enriched/1"] = Field(alias="schema", description="Name and version of this schema.")

@@ -3,7 +3,7 @@
 `load_policy` reads one, `policy_id` names it. What the rules *do* is worker.decision's business; here stands what may
 be written, and every mistake is one line that names the key.
 
-A new rule is a subclass of `RuleBase` with its own `kind`, added to `Rule`.
+A new rule is a subclass of `RuleBase` with its own `kind`, added to `Rules`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class PerLabelThresholdsRule(RuleBase):
             raise ValueError(f"rule.thresholds: not a label of the model: {_listed(unknown)}")
 
 
-Rule = Annotated[ArgmaxRule | PerLabelThresholdsRule, Field(discriminator="kind")]
+Rules = ArgmaxRule | PerLabelThresholdsRule
+Rule = Annotated[Rules, Field(discriminator="kind")]
 
 
 class Guarantee(Document):
@@ -99,7 +100,7 @@ class Policy(Document):
     temperature: Finite = Field(
         gt=0, description="Logits are divided by it before softmax or sigmoid; 1 changes nothing."
     )
-    rule: Rule
+    rule: Rule = Field(description="What is decided, and when a record is accepted: one of the rules, told by `kind`.")
     guarantee: Guarantee | None = Field(default=None, description="What the rule guarantees; null when nothing.")
     data_fingerprint: Name | None = Field(
         default=None, description="`sha256:…` of the labelled data it was made from; null when there was none."

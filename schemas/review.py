@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from schemas.enriched import DecidedEvent, Source
+from schemas.enriched import Decided, Identity, Source
 from schemas.fields import Name
 
 REVIEW_SCHEMA: Final = "emostream.review/1"
@@ -47,7 +47,13 @@ REASON_MEANINGS: Final[dict[Reason, str]] = {
 }
 
 
-class ReviewEvent(DecidedEvent):
+class Reasoned(Identity):
+    """What begins an event or line that says why a person should look at the record."""
+
+    reasons: tuple[Reason, ...] = Field(description="Why a person should look at it, most important first.")
+
+
+class ReviewEvent(Decided, Reasoned):
     """Value of a record in the review topic: the fields of an enriched event, and why a person should look at it."""
 
     schema_: Literal["emostream.review/1"] = Field(alias="schema", description="Name and version of this schema.")
@@ -56,4 +62,4 @@ class ReviewEvent(DecidedEvent):
     )
     source: Source
     outcome: Literal["abstained", "accepted"] = Field(description="`abstained`; `accepted` for an audit copy.")
-    reasons: tuple[Reason, ...] = Field(min_length=1, description="Why it is here, most important first.")
+    reasons: tuple[Reason, ...] = Field(min_length=1, description="Why it is here, most important first; never empty.")
