@@ -114,7 +114,7 @@ def _range(kind: Mapping[str, Any]) -> str:
     if kind["type"] == "boolean":
         return "true or false"
     if kind["type"] == "string":
-        return "text, not empty" if kind.get("minLength") else "text"
+        return "non-empty text" if kind.get("minLength") else "text"
     number = "a whole number" if kind["type"] == "integer" else "a number"
     if "exclusiveMinimum" in kind:
         return f"{number} above {kind['exclusiveMinimum']:g} up to {kind['maximum']:.12g}"

@@ -98,7 +98,7 @@ LAG_RECORDS = _gauge(
 )
 OLDEST_UNPROCESSED_SECONDS = _gauge(
     "oldest_unprocessed_seconds",
-    "Age of the oldest record in hand without a published outcome, by its timestamp; 0 without any.",
+    "How long the oldest record in hand has been waiting for its outcome; 0 without any.",
 )
 ASSIGNED_PARTITIONS = _gauge("assigned_partitions", "Partitions this worker owns now.")
 REBALANCES = _counter("rebalances", "Rebalances of the consumer group that this worker saw.")

@@ -31,7 +31,7 @@ class Metrics:
     """The worker's metrics in a registry of their own. Thread-safe."""
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        disable_created_metrics()  # a second series for each counter, which nothing here asks for
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nothing here asks for
         self.registry = CollectorRegistry(auto_describe=False)
         self._clock = clock or SystemClock()
         self._oldest_since: float | None = None
@@ -85,12 +85,12 @@ class Metrics:
             self._lag_shown = set(records)
             self._assigned.set(len(records))
 
-    def oldest_unprocessed(self, timestamp_s: float | None) -> None:
-        """The timestamp (seconds since the epoch) of the oldest record in hand; None: nothing is in hand.
+    def oldest_unprocessed(self, age_s: float) -> None:
+        """How long the oldest record in hand has been waiting; 0: none is.
 
-        The age goes on growing between calls, so that it also shows a loop that is stuck.
+        The age shown goes on growing between calls, so that it also tells of a loop that is stuck.
         """
-        self._oldest_since = timestamp_s
+        self._oldest_since = self._clock.monotonic() - age_s if age_s > 0 else None
 
     def model(self, info: ModelInfo) -> None:
         """The model in use."""
@@ -141,7 +141,7 @@ class Metrics:
 
     def _oldest_age(self) -> float:
         since = self._oldest_since
-        return 0.0 if since is None else max(0.0, self._clock.time() - since)
+        return 0.0 if since is None else max(0.0, self._clock.monotonic() - since)
 
     def _counter(self, entry: Entry) -> Counter:
         return Counter(entry.name, entry.about, entry.labels, registry=self.registry)
