@@ -39,6 +39,11 @@ def _known_timestamp(milliseconds: int | str | None) -> int | None:
     return None if milliseconds is None or int(milliseconds) < 0 else int(milliseconds)
 
 
+def _plain_line(message: str) -> str:
+    """One line that UTF-8 can write: no message may keep a record from its dead letter."""
+    return " ".join(message.encode(errors="replace").decode().splitlines())
+
+
 class DeadLetterHeaders(Event):
     """Our headers of a dead letter, in the order in which they stand, after the record's own. Values are UTF-8."""
 
@@ -46,7 +51,9 @@ class DeadLetterHeaders(Event):
 
     stage: Stage = Field(alias=STAGE_HEADER, description="Where the record failed.")
     reason: DeadReason = Field(alias=REASON_HEADER, description="Why, from a closed list.")
-    message: str = Field(alias=MESSAGE_HEADER, description="What went wrong, in one line without any message text.")
+    message: Annotated[str, BeforeValidator(_plain_line)] = Field(
+        alias=MESSAGE_HEADER, description="What went wrong, in one line without any message text."
+    )
     source_topic: str = Field(alias=TOPIC_HEADER, description="Topic of the original record.")
     source_partition: Annotated[int, _digits("Partition of the original record.")] = Field(alias=PARTITION_HEADER, ge=0)
     source_offset: Annotated[int, _digits("Offset of the original record.")] = Field(alias=OFFSET_HEADER, ge=0)
@@ -65,7 +72,7 @@ class DeadLetterHeaders(Event):
     def render(self) -> list[Header]:
         """The headers to append to the record's own."""
         values = self.model_dump(mode="json", by_alias=True, exclude_none=True)
-        return [(name, str(value).encode(errors="replace")) for name, value in values.items()]
+        return [(name, str(value).encode()) for name, value in values.items()]
 
     @classmethod
     def parse(cls, headers: Sequence[Header]) -> Self:

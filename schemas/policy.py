@@ -53,7 +53,7 @@ class ArgmaxRule(RuleBase):
 
     task = Task.SINGLE_LABEL
 
-    kind: Literal["argmax"] = "argmax"
+    kind: Literal["argmax"] = Field(default="argmax", description="Name of the rule.")
     min_confidence: Probability = Field(description="Abstain (`low_confidence`) below this score.")
 
 
@@ -62,7 +62,7 @@ class PerLabelThresholdsRule(RuleBase):
 
     task = Task.MULTI_LABEL
 
-    kind: Literal["per_label_thresholds"] = "per_label_thresholds"
+    kind: Literal["per_label_thresholds"] = Field(default="per_label_thresholds", description="Name of the rule.")
     thresholds: dict[str, Probability] = Field(description="The threshold of every label of the model.")
 
     def check_labels(self, labels: Sequence[str]) -> None:
