@@ -13,7 +13,6 @@ is published any more, by whichever thread holds it, before the source is rewoun
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from worker.lane import Handover
 from worker.pipeline import Pipeline, Processed
 from worker.ports import Publisher, Source
 from worker.records import Offsets
+from worker.stopping import Stop
 
 POLL_S = 0.2
 CAUGHT_UP_CHECK_S = 0.5
@@ -84,20 +84,6 @@ class Observer(Protocol):
     def turned(self, *, source: Source, oldest_s: float, working: bool) -> None:
         """One turn of the loop ended; `oldest_s`: how long the longest-waiting record waits; `working`: lanes busy."""
         ...
-
-
-class Stop:
-    """A request to drain, from a signal handler or another thread."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def request(self) -> None:
-        self._event.set()
-
-    @property
-    def requested(self) -> bool:
-        return self._event.is_set()
 
 
 class Pump:

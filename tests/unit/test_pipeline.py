@@ -11,8 +11,8 @@ from tests.unit.core import broker_with, input_ids, outcome_ids, pipeline_of, pu
 from worker.batching import CloseReason, Gathered, Wave
 from worker.errors import DeadReason
 from worker.pipeline import Pipeline, Processed, Routing
-from worker.pump import Stop
 from worker.records import Destination, Membership, Outcome, Outgoing, Record, Task
+from worker.stopping import Stop
 from worker.testing import FakeBroker, StubClassifier
 
 MEMBERSHIP = Membership(1, "member", None)

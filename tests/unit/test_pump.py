@@ -20,8 +20,9 @@ from tests.unit.core import (
 )
 from worker.dead_letter_limit import DeadLetterPolicy
 from worker.errors import BrokerRefused, DeadLetterLimitExceeded
-from worker.pump import Pump, Stop
+from worker.pump import Pump
 from worker.records import TopicPartition
+from worker.stopping import Stop
 from worker.testing import FakeBroker, FakePublisher, FakeSource, Fault
 
 VALUES = st.lists(st.sampled_from([b"good", b"better", b"", None, b"poison"]), max_size=40)

@@ -136,4 +136,16 @@ class KafkaSettings(Section):
         "lz4",
         "Of outgoing records. lz4 costs least time; zstd makes them smaller where the network or the disk is short.",
     )
+    api_version: str | None = key(
+        None,
+        "Protocol version of brokers that cannot be asked for theirs: 2.3 for the embedded development broker. null: "
+        "ask.",
+        expected="a version like 2.3, or null",
+        pattern=r"^[0-9]+(\.[0-9]+)+$",
+    )
     security: SecuritySettings = Field(default_factory=SecuritySettings)
+
+    @property
+    def api_version_numbers(self) -> tuple[int, ...] | None:
+        """As the client wants it."""
+        return None if self.api_version is None else tuple(int(number) for number in self.api_version.split("."))

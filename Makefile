@@ -1,0 +1,55 @@
+# Two commands do everything: `make demo` (light, no torch) and `make test` (everything).
+PYTHON ?= python3
+DATA ?= ../shared/data
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.8
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
+EVERYTHING := .[torch,learning,devbroker]
+
+.PHONY: help demo test unit lint format models bench docs constraints wheel clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+demo: $(VENV)/.light ## real texts through a real broker and a real model, a minute after the clone
+	$(BIN)/emostream demo
+
+test: $(VENV)/.all lint ## lint, unit, contract, integration and end-to-end tests
+	$(BIN)/python -m pytest
+
+unit: $(VENV)/.all ## the quick tests only: no broker, no torch
+	$(BIN)/python -m pytest tests/unit
+
+lint: $(VENV)/.all ## ruff, mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.all ## apply ruff's fixes and formatting
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/.all ## build dist/*.whl
+	$(BIN)/python -m build --wheel --installer uv
+
+constraints: $(VENV)/.uv ## pin the newest versions of everything in constraints.txt
+	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate --all-extras \
+		--group dev --output-file constraints.txt pyproject.toml
+
+clean: ## remove the virtual environment and build products
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.uv: Makefile
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+$(VENV)/.light: pyproject.toml constraints.txt $(VENV)/.uv
+	$(INSTALL) --editable '.[devbroker]'
+	touch $@
+
+$(VENV)/.all: pyproject.toml constraints.txt $(VENV)/.uv
+	$(INSTALL) --editable '$(EVERYTHING)' --group dev
+	touch $@ $(VENV)/.light
