@@ -16,6 +16,7 @@ from typing import Any
 from worker.devbroker.kinds import DevBrokerUnavailable
 
 CLOSE_TIMEOUT_S = 15.0
+SUPERVISOR_KILLED = "the development broker's supervisor was killed: start it again"
 
 
 class SupervisedProcesses:
@@ -30,6 +31,8 @@ class SupervisedProcesses:
     def __init__(self) -> None:
         program = Path(__file__).with_name("supervisor.py")
         self._lock = threading.Lock()
+        self._asked = 0
+        self._unread = b""
         self._supervisor = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-I", str(program), str(os.getpid())],
             stdin=subprocess.PIPE,
@@ -79,17 +82,28 @@ class SupervisedProcesses:
             stdin = self._supervisor.stdin
             if stdin is None or stdin.closed:
                 raise DevBrokerUnavailable("the development broker is closed")
+            self._asked += 1
             try:
-                stdin.write(json.dumps(request).encode() + b"\n")
+                stdin.write(json.dumps({"id": self._asked, **request}).encode() + b"\n")
             except BrokenPipeError:
-                raise DevBrokerUnavailable("the development broker's supervisor was killed: start it again") from None
+                raise DevBrokerUnavailable(SUPERVISOR_KILLED) from None
             return self._hear()
 
     def _hear(self) -> Any:
-        line = self._supervisor.stdout.readline() if self._supervisor.stdout is not None else b""
-        if not line:
-            raise DevBrokerUnavailable("the development broker's supervisor was killed: start it again")
-        answer = json.loads(line)
+        """The answer to the last question; one that a Ctrl-C left unread is passed over."""
+        answer: dict[str, Any] = json.loads(self._read_line())
+        while answer["id"] != self._asked:
+            answer = json.loads(self._read_line())
         if "error" in answer:
             raise DevBrokerUnavailable(f"the development broker cannot run a process: {answer['error']}")
         return answer["value"]
+
+    def _read_line(self) -> bytes:
+        stdout = self._supervisor.stdout
+        while b"\n" not in self._unread:
+            chunk = os.read(stdout.fileno(), 65536) if stdout is not None else b""
+            if not chunk:
+                raise DevBrokerUnavailable(SUPERVISOR_KILLED)
+            self._unread += chunk
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line

@@ -9,7 +9,7 @@ from pathlib import Path
 HOST = "127.0.0.1"
 INTERNAL_TOPIC_PARTITIONS = 8
 
-LOGGING = """<Configuration status="WARN">
+LOGGING = """<Configuration status="WARN" shutdownHook="disable">
   <Appenders>
     <Console name="out" target="SYSTEM_OUT"><PatternLayout pattern="%d{ISO8601} %p %m (%c{1})%n"/></Console>
   </Appenders>

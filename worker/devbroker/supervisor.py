@@ -5,8 +5,8 @@ that somebody is left to kill the brokers and to remove their data. It sits in i
 owner's terminal does not reach it. It ends when its standard input ends, when its parent is gone (a forked sibling may
 still hold the other end of the pipe) or at SIGTERM.
 
-One JSON object per line in, one out: `start {name, argv, log}` -> pid, `poll {name}` -> exit status or null,
-`signal {name, signal}`. Before that, one line says where the folder is.
+One JSON object per line in, one out with the same `id`: `start {name, argv, log}` -> pid, `poll {name}` -> exit status
+or null, `signal {name, signal}`. Before that, one line with the id 0 says where the folder is.
 """
 
 from __future__ import annotations
@@ -37,10 +37,13 @@ class Keeper:
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what one line asked for; a failure is an answer too."""
+        number = request.pop("id")
         try:
-            return {"value": getattr(self, f"do_{request.pop('op')}")(**request)}
+            return {"id": number, "value": getattr(self, f"do_{request.pop('op')}")(**request)}
         except OSError as error:
-            return {"error": str(error)}
+            return {"id": number, "error": str(error)}
+        except KeyError as error:
+            return {"id": number, "error": f"none is called {error}"}
 
     def do_start(self, name: str, argv: list[str], log: str) -> int:
         with Path(log).open("ab") as out:
@@ -106,7 +109,7 @@ def main() -> None:
     keeper = Keeper(Path(tempfile.mkdtemp(prefix="emostream-kafka-")))
     try:
         with contextlib.suppress(BrokenPipeError):
-            say({"value": str(keeper.folder)})
+            say({"id": 0, "value": str(keeper.folder)})
             serve(keeper, owner=int(sys.argv[1]))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

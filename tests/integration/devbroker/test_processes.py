@@ -123,3 +123,29 @@ def test_a_program_that_does_not_exist_is_an_error_of_one_line() -> None:
 
     processes.start("sleeper", SLEEP, log=processes.folder / "log")
     processes.close()
+
+
+def test_a_name_that_was_never_started_is_an_error_of_one_line() -> None:
+    """The supervisor lives on."""
+    processes = SupervisedProcesses()
+
+    with pytest.raises(DevBrokerUnavailable, match="none is called 'other'"):
+        processes.signal("other", SIGKILL)
+
+    processes.start("sleeper", SLEEP, log=processes.folder / "log")
+    processes.close()
+
+
+def test_a_ctrl_c_between_question_and_answer_does_not_mix_answers_up() -> None:
+    """An answer nobody waited for is not taken for that of the next question."""
+    processes = SupervisedProcesses()
+    processes.start("done", ["/bin/sh", "-c", "exit 3"], log=processes.folder / "log")
+    assert becomes(lambda: processes.status("done") == 3)
+    processes.start("sleeper", SLEEP, log=processes.folder / "log")
+    interrupted = processes._supervisor.stdin
+    assert interrupted is not None
+
+    interrupted.write(b'{"id": 1, "op": "poll", "name": "done"}\n')
+
+    assert processes.status("sleeper") is None
+    processes.close()
