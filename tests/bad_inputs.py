@@ -189,6 +189,21 @@ BAD_CLOUDEVENTS: tuple[Input, ...] = (
     Input("envelope is cut off", b'{"specversion":', DeadReason.INVALID_CLOUDEVENT, ENVELOPE_HEADERS),
     Input("envelope is deep", b"[" * DEEP, DeadReason.INVALID_CLOUDEVENT, ENVELOPE_HEADERS),
     Input(
+        "deep data",
+        envelope(data=7).replace(b"7", b"[" * 90_000 + b"]" * 90_000),
+        DeadReason.INVALID_CLOUDEVENT,
+        ENVELOPE_HEADERS,
+    ),
+    *(
+        Input(
+            f"data of {levels} levels",
+            envelope(data=7).replace(b"7", b"[" * levels + b"]" * levels),
+            DeadReason.INVALID_JSON,
+            ENVELOPE_HEADERS,
+        )
+        for levels in (101, 900, 990, 1000, 1010, 1023)
+    ),
+    Input(
         "envelope without type",
         envelope(type=None, data={"text": "fine"}),
         DeadReason.INVALID_CLOUDEVENT,
@@ -277,6 +292,13 @@ GOOD_CLOUDEVENTS: tuple[Input, ...] = (
     Input("structured", envelope(data={"text": "fine"}), None, ENVELOPE_HEADERS, "fine"),
     Input("structured, no content type", envelope(data={"text": "fine"}), None, (), "fine"),
     Input(
+        "structured, byte order mark",
+        b"\xef\xbb\xbf" + envelope(data={"text": "fine"}),
+        None,
+        ENVELOPE_HEADERS,
+        "fine",
+    ),
+    Input(
         "structured, with parameters",
         envelope(data={"text": "fine"}),
         None,
@@ -298,6 +320,20 @@ GOOD_CLOUDEVENTS: tuple[Input, ...] = (
         "fine",
     ),
     Input("structured, text", envelope(datacontenttype="text/plain", data="fine"), None, ENVELOPE_HEADERS, "fine"),
+    Input(
+        "structured, data and null Base64",
+        b'{"data_base64": null,' + envelope(data={"text": "fine"})[1:],
+        None,
+        ENVELOPE_HEADERS,
+        "fine",
+    ),
+    Input(
+        "structured, Base64 and null data",
+        b'{"data": null,' + envelope(data_base64=_base64(_FINE))[1:],
+        None,
+        ENVELOPE_HEADERS,
+        "fine",
+    ),
     Input("structured, Base64", envelope(data_base64=_base64(_FINE)), None, ENVELOPE_HEADERS, "fine"),
     Input(
         "structured, Base64 text",

@@ -8,7 +8,9 @@ worker.intake's business.
 from __future__ import annotations
 
 import base64
+import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +32,7 @@ READABLE_CHARSETS: Final = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 _JSON_TYPE = re.compile(r"(application|text)/([\w.-]+\+)?json")
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)")
-_JSON_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]', re.DOTALL)
+_SEPARATORS = re.compile(r"[ \t\r\n,:]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +86,24 @@ def _text_of(name: str, value: bytes) -> str:
 
 
 def _unwrap_structured(value: bytes) -> Data:
+    document = value.removeprefix(BOM_UTF8)
     try:
-        envelope = orjson.loads(value)
+        envelope = orjson.loads(document)
     except orjson.JSONDecodeError:
-        raise _invalid("neither ce_ headers nor a JSON envelope") from None
+        raise _invalid("the value is not the JSON envelope of an event") from None
     if not isinstance(envelope, dict):
-        raise _invalid("the envelope is not a JSON object")
+        raise _invalid("the envelope of the event is not a JSON object")
     attributes = {name: envelope[name] for name in JUDGED if envelope.get(name) is not None}
     _judge(attributes)
     is_text = _holds_text(attributes)
-    if "data_base64" in envelope:
-        if "data" in envelope:
+    if envelope.get("data_base64") is not None:
+        if envelope.get("data") is not None:
             raise _invalid("both data and data_base64")
         return Data(_decode_base64(envelope["data_base64"]), is_text)
     if "data" not in envelope:
         raise RecordError(Stage.DECODE, DeadReason.MISSING_TEXT, "the event has no data")
     if not is_text:
-        return Data(_member_as_written(value, "data"), is_text=False)
+        return Data(_member_as_written(document, "data"), is_text=False)
     if not isinstance(envelope["data"], str):
         raise RecordError(Stage.DECODE, DeadReason.NOT_A_STRING, "the data of a text event is not a string")
     return Data(envelope["data"].encode(), is_text=True)
@@ -155,20 +158,26 @@ def _decode_base64(data: object) -> bytes:
 
 def _member_as_written(document: bytes, name: str) -> bytes:
     """The bytes of a member of a valid JSON object, of repeated ones the last; numbers and escapes stay as they are."""
-    depth = start = 0
-    before = key = b""
-    found = b""
-    for token in _JSON_TOKENS.finditer(document):
-        match mark := token[0]:
-            case b"{" | b"[":
-                depth += 1
-            case b":" if depth == 1:
-                key, start = before, token.end()
-            case b"," | b"}" if depth == 1 and orjson.loads(key) == name:
-                found = document[start : token.start()]
-        depth -= mark in (b"}", b"]")
-        before = mark
-    return found
+    text = document.decode()
+    decode = json.JSONDecoder().raw_decode
+    found = ""
+    place = _past_separators(text, text.index("{") + 1)
+    try:
+        while text[place] != "}":
+            key, place = decode(text, place)
+            start = _past_separators(text, place)
+            _, end = decode(text, start)
+            if key == name:
+                found = text[start:end]
+            place = _past_separators(text, end)
+    except RecursionError:
+        raise RecordError(Stage.DECODE, DeadReason.INVALID_JSON, "the event is nested too deeply") from None
+    return found.encode()
+
+
+def _past_separators(text: str, place: int) -> int:
+    separators = _SEPARATORS.match(text, place)
+    return separators.end() if separators else place
 
 
 def _invalid(detail: str) -> RecordError:

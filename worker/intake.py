@@ -6,6 +6,7 @@ unwrapped by worker.cloud_events, and the data in them is judged here like any o
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import Any, Final, Literal, NoReturn
 
 import orjson
@@ -21,7 +22,6 @@ MAX_NESTING: Final = 100
 """Levels of arrays and objects in a payload. The event nests it one deeper, and its readers must still parse that:
 pydantic stops at 200 levels, serde_json at 128."""
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _JSON_WHITESPACE = b" \t\r\n"
 _NOTHING: Final = object()
 
@@ -82,7 +82,7 @@ class Intake:
 
 def _find_in_text(value: bytes) -> Found:
     try:
-        text = value.removeprefix(_BYTE_ORDER_MARK).decode()
+        text = value.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         _refuse_encoding(error)
     return Found(_not_blank(text), orjson.dumps({"text": text}))
@@ -90,7 +90,7 @@ def _find_in_text(value: bytes) -> Found:
 
 def _trimmed(value: bytes) -> bytes:
     """Without what may stand around a JSON value, so that the rest can be embedded in another one."""
-    return value.removeprefix(_BYTE_ORDER_MARK).strip(_JSON_WHITESPACE)
+    return value.removeprefix(BOM_UTF8).strip(_JSON_WHITESPACE)
 
 
 def _parse(payload: bytes) -> Any:
