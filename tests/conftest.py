@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.real_parts import unmet
 from worker.devbroker.jvm import JvmBroker
 from worker.devbroker.kinds import PrerequisiteMissing
+
+settings.register_profile("shared machine", deadline=None, print_blob=True)  # timings are no assertions
+settings.load_profile("shared machine")
 
 
 @dataclass(frozen=True)

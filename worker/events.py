@@ -16,13 +16,14 @@ import orjson
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.enriched import ENRICHED_SCHEMA, ENRICHED_TYPE
+from schemas.event_headers import EVENT_HEADERS
 from schemas.fields import render_time
 from schemas.review import REVIEW_SCHEMA, REVIEW_TYPE
 from worker.errors import RecordError
 from worker.records import Decision, Destination, Found, Header, ModelInfo, Outgoing, Prediction, Record
 
 CONTENT_TYPE = b"application/json"
-OURS = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type"})
+REPLACED = frozenset({*EVENT_HEADERS, "ce_dataschema", "ce_datacontenttype"})  # the last two describe the old data
 YEAR_10000_MS = 253_402_300_800_000  # a producer may write any number as a timestamp; RFC 3339 ends here
 
 
@@ -102,7 +103,7 @@ class EventRenderer:
             ("ce_time", processed_at.encode()),
             ("content-type", CONTENT_TYPE),
         )
-        passed = tuple(header for header in record.headers if header[0].lower() not in OURS)
+        passed = tuple(header for header in record.headers if header[0].lower() not in REPLACED)
         return Outgoing(destination, record.key, orjson.dumps(body), passed + ours, record)
 
     def dead_letter(self, record: Record, error: RecordError) -> Outgoing:
