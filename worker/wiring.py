@@ -35,6 +35,7 @@ from worker.kafka.source import KafkaSource
 from worker.lane import Lane
 from worker.observability.health import Health
 from worker.observability.metrics import Metrics
+from worker.observability.stall import StallWatch
 from worker.observability.watch import Watch
 from worker.pipeline import Pipeline, Routing
 from worker.ports import Publisher
@@ -83,6 +84,9 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
             lanes=lambda name, work: Lane(name, work, clock),
         )
         parts.callback(lambda: pump.stop_lanes(Deadline.after(CLOSE_TIMEOUT_S, clock)))
+        stall = StallWatch(health)
+        stall.start()
+        parts.callback(stall.stop)
         until = source.end_offsets() if until_caught_up else None
         stop.drains_from_now()
         log.info(
