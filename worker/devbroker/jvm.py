@@ -6,25 +6,24 @@ Owns starting, faults by signal, and the end of a cluster. Jars come from `distr
 
 from __future__ import annotations
 
-import base64
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+from uuid import uuid4
 
 from worker.devbroker.distribution import Distribution, prepare
 from worker.devbroker.kinds import DevBroker, DevBrokerUnavailable, Report
 from worker.devbroker.ports import free_ports
 from worker.devbroker.processes import SupervisedProcesses
-from worker.devbroker.properties import LOGGING, Cluster, Node, render
+from worker.devbroker.properties import LOGGING, Cluster, Node, cluster_id, render
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 30.0
 POLL_S = 0.02
 PORT_TRIES = 3
 PORT_TAKEN = "Address already in use"
-SERVES = b"Kafka Server started"
+SERVES = "Kafka Server started"
 """Kafka's line when its ports are open, it has caught up with the metadata and the controller lets it serve."""
 
 
@@ -136,19 +135,19 @@ class JvmBroker(DevBroker):
     def _bring_up(self, scram_users: Mapping[str, str]) -> None:
         (self.folder / "log4j2.xml").write_text(LOGGING)
         (self.folder / "tmp").mkdir()
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        identity = cluster_id(uuid4())
         for node in self.cluster.nodes:
             home = self.folder / _name(node.id)
             home.mkdir()
             properties = self.cluster.properties(node, data=home / "data")
             (home / "server.properties").write_text(render(properties))
-            self._start_formatting(home, cluster_id, scram_users)
+            self._start_formatting(home, identity, scram_users)
         for node in self.cluster.nodes:
             self._await_formatted(self.folder / _name(node.id))
         self._launch(self.cluster.nodes)
 
-    def _start_formatting(self, home: Path, cluster_id: str, scram_users: Mapping[str, str]) -> None:
-        arguments = ["format", "--cluster-id", cluster_id, "--config", str(home / "server.properties")]
+    def _start_formatting(self, home: Path, identity: str, scram_users: Mapping[str, str]) -> None:
+        arguments = ["format", "--cluster-id", identity, "--config", str(home / "server.properties")]
         for name, password in scram_users.items():
             arguments += ["--add-scram", f"SCRAM-SHA-512=[name={name},password={password}]"]
         command = self._command("kafka.tools.StorageTool", arguments)
@@ -178,7 +177,7 @@ class JvmBroker(DevBroker):
     def _await_serving(self, node: Node, log_start: int, *, timeout_s: float) -> None:
         log = self.folder / _name(node.id) / "server.log"
         # its own word for it: an open port may be that of another program which has taken it
-        served = _holds(lambda: not self.running(node.id) or SERVES in log.read_bytes()[log_start:], timeout_s)
+        served = _holds(lambda: not self.running(node.id) or SERVES in _logged(log, log_start), timeout_s)
         if not self.running(node.id):
             cause = _cause(log, start=log_start)
             raise DevBrokerUnavailable(f"Kafka ended while it started on {node.address()}: {cause}")
@@ -228,8 +227,14 @@ def _holds(condition: Callable[[], bool], timeout_s: float) -> bool:
     return True
 
 
+def _logged(log: Path, start: int) -> str:
+    with log.open("rb") as stream:
+        stream.seek(start)
+        return stream.read().decode(errors="replace")
+
+
 def _cause(log: Path, *, start: int = 0) -> str:
     """What the log says went wrong, as one line: the innermost exception, else the last line."""
-    lines = [line.strip() for line in log.read_bytes()[start:].decode(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in _logged(log, start).splitlines() if line.strip()]
     telling = [line for line in lines if "Exception: " in line or PORT_TAKEN in line]
     return (telling or lines or ["no output"])[-1].removeprefix("Caused by: ")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 HOST = "127.0.0.1"
 INTERNAL_TOPIC_PARTITIONS = 8
@@ -81,6 +83,12 @@ class Cluster:
             "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
             **self.overrides,
         }
+
+
+def cluster_id(number: UUID) -> str:
+    """The number as Kafka writes ids; never with a leading dash, which its tool would take for an option."""
+    first, *rest = number.bytes
+    return base64.urlsafe_b64encode(bytes([first & 0x7F, *rest])).decode().rstrip("=")
 
 
 def render(properties: Mapping[str, str]) -> str:

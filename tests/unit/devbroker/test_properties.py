@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
-from worker.devbroker.properties import Cluster, Node, render
+from worker.devbroker.properties import Cluster, Node, cluster_id, render
 
 
 def cluster_of(count: int, **options: dict[str, str]) -> Cluster:
@@ -72,3 +73,12 @@ def test_rendering_keeps_backslashes_and_line_breaks_inside_their_value() -> Non
     text = render({"a": "1", "b": "c:\\d", "e": "f\ng=h"})
 
     assert "a=1\nb=c:\\\\d\ne=f\\ng=h\n" == text
+
+
+@pytest.mark.parametrize("first", ["00", "7f", "f8", "fb", "fc", "ff"])
+def test_a_cluster_id_never_reads_like_an_option(first: str) -> None:
+    """One UUID in 64 would start with a dash and make formatting fail."""
+    text = cluster_id(UUID(first + "2" * 30))
+
+    assert 22 == len(text)
+    assert text[0].isalnum()
