@@ -21,6 +21,7 @@ LOOK = "Look and check"
 
 # command and module name: its panel in the help
 COMMANDS = {
+    "run": WORKER,
     "broker": WORKER,
     "config": LOOK,
     "schema": LOOK,

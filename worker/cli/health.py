@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,17 +39,21 @@ def health(
 
 def _ask(base: str, path: str) -> str | None:
     """What is wrong, in one line; None: all is well."""
-    parts = urlsplit(base if "//" in base else f"//{base}")
-    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-    # no urllib.request: it would send the question to the proxy of the environment
     try:
-        connection = connect(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_S)
-        connection.request("GET", parts.path.rstrip("/") + path)
-        response = connection.getresponse()
-        said = response.read(200).decode("utf-8", "replace").strip()
+        status, said = _get(base, path)
     except (OSError, HTTPException, ValueError) as error:
         return f"no answer from {base}{path}: {error}"
-    return None if response.status == 200 else f"{base}{path}: {' '.join(said.split())} (HTTP {response.status})"
+    return None if status == 200 else f"{base}{path}: {' '.join(said.split())} (HTTP {status})"
+
+
+def _get(base: str, path: str) -> tuple[int, str]:
+    """Status and beginning of the answer. Not by urllib.request, which would ask the proxy of the environment."""
+    parts = urlsplit(base if "//" in base else f"//{base}")
+    connect = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+    with closing(connect(parts.hostname or "127.0.0.1", parts.port, timeout=TIMEOUT_S)) as connection:
+        connection.request("GET", parts.path.rstrip("/") + path)
+        response = connection.getresponse()
+        return response.status, response.read(200).decode("utf-8", "replace")
 
 
 def _address(config: Path | None) -> str | None:

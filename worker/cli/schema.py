@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
-from schemas.asyncapi import Topics, asyncapi
-from schemas.json_schema import json_schemas
 from worker import __version__
-from worker.config import load
+
+if TYPE_CHECKING:
+    from schemas.asyncapi import Topics
 
 
 class DocumentFormat(StrEnum):
@@ -36,6 +35,9 @@ def schema(
 
     Example: emostream schema --asyncapi --format yaml > asyncapi.yaml
     """
+    from schemas.asyncapi import asyncapi
+    from schemas.json_schema import json_schemas
+
     document: dict[str, Any] = json_schemas()
     if as_asyncapi:
         document = asyncapi(_topics(config), version=__version__)
@@ -43,6 +45,9 @@ def schema(
 
 
 def _topics(config: Path | None) -> Topics:
+    from schemas.asyncapi import Topics
+    from worker.config import load
+
     kafka = load(config).kafka
     return Topics(
         input=tuple(kafka.input_topics),
@@ -54,5 +59,7 @@ def _topics(config: Path | None) -> Topics:
 
 def _written(document: dict[str, Any], format: DocumentFormat) -> str:
     if format is DocumentFormat.YAML:
+        import yaml
+
         return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True)).rstrip()
     return json.dumps(document, indent=2, ensure_ascii=False)

@@ -5,6 +5,7 @@ Import it only where it is started: it brings in starlette and uvicorn.
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
@@ -25,10 +26,11 @@ STOP_S = 2.0
 
 class HealthServer:
     """Serves one worker's health and metrics; the port is taken in the constructor, so that a second worker on it
-    fails at once. Raises ConfigError."""
+    fails at once. `port` is the one it listens on: a free one, if 0 was asked for. Raises ConfigError."""
 
     def __init__(self, *, host: str, port: int, health: Health, registry: CollectorRegistry) -> None:
         self._socket = _listen(host, port)
+        self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application(health, registry),
             log_config=None,
@@ -42,11 +44,6 @@ class HealthServer:
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, name="health", daemon=True
         )
-
-    @property
-    def port(self) -> int:
-        """The port it listens on (the free one that was found, if 0 was asked for)."""
-        return int(self._socket.getsockname()[1])
 
     def start(self) -> None:
         """Begin to answer; requests sent before this wait."""
@@ -89,7 +86,8 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        why = error.strerror or str(error)
+        code = error.errno or 0
+        why = os.strerror(code) if code > 0 else error.strerror  # unknown names have codes of their own
         raise ConfigError(
             f"server.port: cannot listen on {host} port {port}: {why}; choose another server.port or server.host, "
             "or port null to turn the server off"
