@@ -1,4 +1,4 @@
-"""Small clients for a development broker: write a topic, read topics back, remove them.
+"""Small clients for a development broker: write a topic, read topics back.
 
 For demos, which own their topics; the worker's own way to Kafka is worker.kafka, and shares nothing with this.
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 from kafka import TopicPartition as ClientPartition
-from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
-from worker.errors import BrokerRefused, BrokerUnavailable
+from worker.errors import BrokerUnavailable
 from worker.records import Record
 
 CLOSE_TIMEOUT_S = 2.0
@@ -99,17 +98,6 @@ class TopicReader:
 
     def close(self) -> None:
         self._consumer.close(autocommit=False, timeout_ms=round(CLOSE_TIMEOUT_S * 1000))
-
-
-def delete_topics(bootstrap_servers: str, topics: Sequence[str], *, api_version: ApiVersion = None) -> None:
-    """Remove topics with all that is in them. Raises BrokerRefused, BrokerUnavailable."""
-    with _errors(bootstrap_servers):
-        admin = KafkaAdminClient(**_connection(bootstrap_servers, api_version), request_timeout_ms=REQUEST_TIMEOUT_MS)
-    with closing(admin):
-        try:
-            admin.delete_topics(list(topics))
-        except KafkaError as error:
-            raise BrokerRefused(f"the topics {', '.join(topics)} could not be deleted: {error}") from error
 
 
 def _connection(bootstrap_servers: str, api_version: ApiVersion) -> dict[str, Any]:

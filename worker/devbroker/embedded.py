@@ -14,9 +14,6 @@ from worker.devbroker.kinds import DevBroker, DevBrokerUnavailable, Prerequisite
 if TYPE_CHECKING:
     from confluent_kafka import Producer
 
-KAFKA_PYTHON_OPTIONS: Mapping[str, object] = {"api_version": (2, 3)}
-"""What kafka-python must be given: the mock's answer to its question about versions is one it cannot read."""
-
 PARTITIONS = 4
 ANSWER_TIMEOUT_S = 10.0
 WARNING_LOG_LEVEL = 4
@@ -27,6 +24,7 @@ class EmbeddedBroker(DevBroker):
 
     kind = "embedded"
     transactional = False
+    api_version = (2, 3)  # the mock's answer to the question about versions is one that kafka-python cannot read
 
     def __init__(self, producer: Producer) -> None:
         self._producer: Producer | None = producer

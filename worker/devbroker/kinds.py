@@ -28,6 +28,8 @@ class DevBroker(ABC):
     """`docker`, `jvm`, `embedded` or `address`."""
     transactional: ClassVar[bool]
     """Whether `delivery: exactly-once` holds on it."""
+    api_version: ClassVar[tuple[int, ...] | None] = None
+    """The protocol version that kafka-python must be told (and `kafka.api_version` set to); None: it can ask."""
 
     @property
     @abstractmethod

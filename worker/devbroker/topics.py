@@ -1,9 +1,9 @@
-"""Making topics on a development broker."""
+"""Making and removing topics on a development broker."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
@@ -30,6 +30,24 @@ def create_topics(
         name: {"num_partitions": count, "replication_factor": replication_factor, "configs": dict(configs or {})}
         for name, count in partitions.items()
     }
+    with _admin(bootstrap_servers) as admin:
+        try:
+            admin.create_topics(topics, wait_for_metadata=True)
+        except KafkaError as error:
+            raise BrokerRefused(f"the topics {', '.join(topics)} could not be created: {error}") from error
+
+
+def delete_topics(bootstrap_servers: str, topics: Sequence[str]) -> None:
+    """Remove topics with all that is in them. Raises BrokerRefused, BrokerUnavailable."""
+    with _admin(bootstrap_servers) as admin:
+        try:
+            admin.delete_topics(list(topics))
+        except KafkaError as error:
+            raise BrokerRefused(f"the topics {', '.join(topics)} could not be deleted: {error}") from error
+
+
+@contextmanager
+def _admin(bootstrap_servers: str) -> Iterator[KafkaAdminClient]:
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=bootstrap_servers.split(","),
@@ -39,7 +57,4 @@ def create_topics(
     except KafkaError as error:
         raise BrokerUnavailable(f"no Kafka broker answered at {bootstrap_servers}: {error}") from error
     with closing(admin):
-        try:
-            admin.create_topics(topics, wait_for_metadata=True)
-        except KafkaError as error:
-            raise BrokerRefused(f"the topics {', '.join(topics)} could not be created: {error}") from error
+        yield admin

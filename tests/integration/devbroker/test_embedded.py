@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from tests.conftest import fresh
 from tests.kafka_io import ToSend, produce, read_topic
 from worker.devbroker import DevBrokerUnavailable, start
-from worker.devbroker.embedded import KAFKA_PYTHON_OPTIONS, EmbeddedBroker
+from worker.devbroker.embedded import EmbeddedBroker
 from worker.devbroker.kinds import DevBroker
 
 
@@ -36,7 +36,7 @@ def test_kafka_python_reads_it_in_a_group(embedded: DevBroker) -> None:
     """With the options given for it, kafka-python writes, joins a group, reads and commits."""
     topic = fresh("texts")
     embedded.create_topics({topic: 4})
-    producer = KafkaProducer(bootstrap_servers=embedded.bootstrap_servers, **KAFKA_PYTHON_OPTIONS)
+    producer = KafkaProducer(bootstrap_servers=embedded.bootstrap_servers, api_version=embedded.api_version)
     producer.send(topic, b"one", partition=2).get(10)
     producer.close()
     consumer = KafkaConsumer(
@@ -45,7 +45,7 @@ def test_kafka_python_reads_it_in_a_group(embedded: DevBroker) -> None:
         group_id="group",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
-        **KAFKA_PYTHON_OPTIONS,
+        api_version=embedded.api_version,
     )
 
     record = next(consumer)
