@@ -92,11 +92,19 @@ def _files(settings: Settings) -> Iterator[str]:
 
 def _password_file(path: Path) -> Iterator[str]:
     """The path is not repeated: a password typed in its place must not be printed."""
-    why = _unreadable(path)
-    if why is None and not path.read_bytes().strip():
-        why = "the file is empty"
+    why = _unreadable(path) or _unusable(path.read_bytes())
     if why is not None:
         yield f"kafka.security.password_file: {why}"
+
+
+def _unusable(password: bytes) -> str | None:
+    if not password.strip():
+        return "the file is empty"
+    try:
+        password.decode("utf-8")
+    except UnicodeDecodeError:
+        return "the file is not UTF-8"
+    return None
 
 
 def _unreadable(path: Path) -> str | None:

@@ -35,26 +35,19 @@ _waves = structlog.get_logger("worker.waves")
 
 
 class LogSink:
-    """A text stream that drops what cannot be written. `lost` counts the lines.
+    """A text stream that drops what cannot be written (None: everything). `lost` counts the lines.
 
     It writes to the file descriptor itself: a buffered stream keeps what it could not write, and makes a process that
     has done all its work exit with an error when it tries again at the end.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self.lost = 0
 
     def write(self, line: str) -> int:
         try:
-            descriptor = self._stream.fileno()
-        except (OSError, ValueError, AttributeError):
-            descriptor = None
-        try:
-            if descriptor is None:
-                self._stream.write(line)
-            else:
-                _write_all(descriptor, line.encode("utf-8", "backslashreplace"))
+            self._write(line)
         except (OSError, ValueError):
             self.lost += 1
         return len(line)
@@ -64,9 +57,19 @@ class LogSink:
 
     def isatty(self) -> bool:
         try:
-            return self._stream.isatty()
+            return self._stream is not None and self._stream.isatty()
         except ValueError:
             return False
+
+    def _write(self, line: str) -> None:
+        if self._stream is None:
+            raise ValueError("the process was started without a standard error")
+        try:
+            descriptor = self._stream.fileno()
+        except OSError:  # io.UnsupportedOperation: a stream in memory
+            self._stream.write(line)
+        else:
+            _write_all(descriptor, line.encode("utf-8", "backslashreplace"))
 
 
 def configure(*, level: Level = "info", format: Format = "auto", stream: TextIO | None = None) -> LogSink:

@@ -218,14 +218,19 @@ def test_a_wrong_password_variable_is_not_repeated(monkeypatch: pytest.MonkeyPat
     assert problems(None) == ["kafka.security.password: only for protocol SASL_SSL or SASL_PLAINTEXT, not PLAINTEXT"]
 
 
-def test_an_empty_password_file_is_refused(tmp_path: Path, config_file: WriteFile) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"), [(b"\n", "the file is empty"), (b"\xff\xfe", "the file is not UTF-8"), (None, "Is a directory")]
+)
+def test_a_password_file_without_a_password_is_refused(
+    tmp_path: Path, config_file: WriteFile, content: bytes | None, why: str
+) -> None:
     """A secret that was mounted but never filled would otherwise be a refused login much later."""
     secret = tmp_path / "password"
-    secret.write_text("\n", encoding="utf-8")
+    secret.mkdir() if content is None else secret.write_bytes(content)
 
     found = problems(config_file(f"kafka: {{security: {{{SASL}, password_file: {secret}}}}}"))
 
-    assert found == ["kafka.security.password_file: the file is empty"]
+    assert found == [f"kafka.security.password_file: {why}"]
 
 
 def test_two_passwords_are_one_too_many(

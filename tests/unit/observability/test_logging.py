@@ -219,6 +219,16 @@ def test_a_closed_stream_loses_lines_and_nothing_else() -> None:
     assert not sink.isatty()
 
 
+def test_no_stream_loses_lines_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python gives a process that was started without a standard error None for it."""
+    monkeypatch.setattr(sys, "stderr", None)
+
+    sink = configure()
+    structlog.get_logger().info("a.b")
+
+    assert sink.lost == 1
+
+
 def test_a_process_whose_stderr_is_closed_ends_well() -> None:
     """Lines that could not be written must not come back as an error at exit."""
     done = subprocess.run([sys.executable, "-c", CLOSED_STDERR], stdout=subprocess.PIPE, check=False, timeout=60)
