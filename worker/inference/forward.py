@@ -1,0 +1,149 @@
+"""Token ids to logits: packs, runs micro-batches on the backend's worker threads, and copes with what fails.
+
+Owns the padded-token budget, which only shrinks: what was too much once is not tried again. Knows nothing of texts or
+probabilities.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from worker.errors import DeadReason, EngineFailed, EngineOverloaded, RecordError, Stage
+from worker.inference.packing import Indices, PackingLimits, pack, padded_tokens
+from worker.ports import Backend
+
+log = structlog.get_logger(__name__)
+
+TokenIds = NDArray[np.int32]
+Row = NDArray[np.float32]
+
+# A request that fills less than this on every worker is not worth spreading over more of them.
+MIN_SPREAD_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class PassCounts:
+    """What forward passes cost, in counts; those that failed included."""
+
+    passes: int = 0
+    real_tokens: int = 0
+    padded_tokens: int = 0
+
+    def __add__(self, other: PassCounts) -> PassCounts:
+        return PassCounts(
+            self.passes + other.passes,
+            self.real_tokens + other.real_tokens,
+            self.padded_tokens + other.padded_tokens,
+        )
+
+
+class ForwardPasses:
+    """Runs requests of any size through one backend. Thread-safe; requests share the worker threads."""
+
+    def __init__(self, backend: Backend, *, limits: PackingLimits, pad_id: int) -> None:
+        self._backend = backend
+        self._limits = limits
+        self._pad_id = pad_id
+        self._lock = threading.Lock()
+        self._workers = ThreadPoolExecutor(backend.concurrency, thread_name_prefix="inference")
+
+    @property
+    def limits(self) -> PackingLimits:
+        """The bounds of one pass now."""
+        return self._limits
+
+    def use_budget(self, max_batch_tokens: int) -> None:
+        """Take another padded-token budget, as found at warm-up."""
+        with self._lock:
+            self._limits = replace(self._limits, max_batch_tokens=max_batch_tokens)
+
+    def run(self, ids: Sequence[TokenIds]) -> tuple[list[Row | RecordError], PassCounts]:
+        """Finite logits [labels] of each sequence, in order, or why it has none. Raises EngineLost."""
+        request = _Request(ids, self._backend, self._pad_id, self._shrink)
+        batches = pack(request.lengths, self._spread(request.lengths))
+        if len(batches) == 1 or self._backend.concurrency == 1:
+            counts = [request.solve(batch) for batch in batches]
+        else:
+            counts = list(self._workers.map(request.solve, batches))
+        return [request.rows[index] for index in range(len(ids))], sum(counts, PassCounts())
+
+    def close(self) -> None:
+        """End the worker threads; what runs is finished first."""
+        self._workers.shutdown(cancel_futures=True)
+
+    def _spread(self, lengths: NDArray[np.int64]) -> PackingLimits:
+        """The limits, with a budget small enough that a small request, too, gives every worker something to do."""
+        if self._backend.concurrency == 1:
+            return self._limits
+        share = max(MIN_SPREAD_TOKENS, -(-int(lengths.sum()) // self._backend.concurrency))
+        return replace(self._limits, max_batch_tokens=min(self._limits.max_batch_tokens, share))
+
+    def _shrink(self, failed_tokens: int) -> PackingLimits:
+        """Limits below half of a pass that was out of memory; they stay, and are logged when they change."""
+        with self._lock:
+            budget = max(1, min(self._limits.max_batch_tokens, failed_tokens // 2))
+            if budget < self._limits.max_batch_tokens:
+                self._limits = replace(self._limits, max_batch_tokens=budget)
+                log.warning("inference.out_of_memory", failed_tokens=failed_tokens, max_batch_tokens=budget)
+            return self._limits
+
+
+class _Request:
+    """One request in work. Micro-batches are solved in parallel; each writes only the rows of its own texts."""
+
+    def __init__(
+        self, ids: Sequence[TokenIds], backend: Backend, pad_id: int, shrink: Callable[[int], PackingLimits]
+    ) -> None:
+        self._ids = ids
+        self._backend = backend
+        self._pad_id = pad_id
+        self._shrink = shrink
+        self.lengths = np.fromiter((len(each) for each in ids), dtype=np.int64, count=len(ids))
+        self.rows: dict[int, Row | RecordError] = {}
+
+    def solve(self, batch: Indices) -> PassCounts:
+        """Fill the rows of this micro-batch, in one pass if nothing fails.
+
+        Out of memory: again in smaller ones. A failure: bisected until the text that causes it stands alone, in at
+        most 2 log2(n) more passes for one such text. Rows that are not finite are tried once more without the others.
+        """
+        lengths = self.lengths[batch]
+        cost = PassCounts(1, int(lengths.sum()), padded_tokens(lengths))
+        try:
+            logits = self._backend.run(*self._padded(batch, lengths))
+        except EngineOverloaded:
+            limits = self._shrink(cost.padded_tokens)
+            parts = [batch[part] for part in pack(lengths, limits)] if batch.size > 1 else []
+            return self._solve_parts(batch, parts, cost, f"{lengths.max()} tokens do not fit in memory")
+        except EngineFailed as error:
+            return self._solve_parts(batch, _halves(batch), cost, str(error))
+        finite = np.isfinite(logits).all(axis=1)
+        self.rows.update(zip(batch[finite].tolist(), logits[finite], strict=True))
+        bad = batch[~finite]
+        if not bad.size:
+            return cost
+        return self._solve_parts(bad, [bad] if finite.any() else _halves(bad), cost, "the scores are not finite")
+
+    def _solve_parts(self, batch: Indices, parts: Sequence[Indices], cost: PassCounts, detail: str) -> PassCounts:
+        if not parts:
+            self.rows[int(batch[0])] = RecordError(Stage.INFERENCE, DeadReason.INFERENCE_FAILED, detail)
+            return cost
+        return sum((self.solve(part) for part in parts), cost)
+
+    def _padded(self, batch: Indices, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        real = np.arange(lengths.max()) < lengths[:, None]
+        input_ids = np.full(real.shape, self._pad_id, dtype=np.int64)
+        input_ids[real] = np.concatenate([self._ids[index] for index in batch])
+        return input_ids, real.astype(np.int64)
+
+
+def _halves(batch: Indices) -> list[Indices]:
+    """Both halves; nothing for a single text, which cannot be divided."""
+    return list(np.array_split(batch, 2)) if batch.size > 1 else []
