@@ -1,0 +1,118 @@
+"""`emostream evaluate`: how good, how honest and how selective a model is on labelled texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from worker.errors import ConfigError
+from worker.learning.datasets import Fields, load_labelled
+from worker.learning.metrics import Judged
+
+
+def evaluate(
+    model: Annotated[str | None, typer.Option(help="builtin:NAME, a directory or a Hub id; with --data.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Labelled CSV, TSV, JSONL, Parquet, or a folder of them (its test split).")
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="What `classify` wrote over labelled input, instead of --model and --data.")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option(help="Policy file; default: the model's own, if it has one.")] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Without any policy: abstain below it.")
+    ] = 0.5,
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16 or int8.")] = "auto",
+    text_field: Annotated[str, typer.Option(help="Field of the text.")] = "text",
+    label_field: Annotated[str | None, typer.Option(help="Field of the label; default: label, or labels.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every measure here; - is stdout.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML report here (needs the learning extra).")] = None,
+) -> None:
+    """Measure accuracy, F1, calibration and selective risk; of a model, or of what it said before.
+
+    Example: emostream evaluate --model builtin:emotion --data labelled.csv --report report.html
+    """
+    if (predictions is None) is (model is None or data is None) or (predictions and (model or data)):
+        raise ConfigError("give --model and --data, or --predictions")
+    from worker.learning.extras import REPORTS, require
+    from worker.learning.metrics import measure
+
+    if report is not None:
+        require(REPORTS, purpose="a report")
+    fields = Fields(text=text_field, label=label_field)
+    if predictions is not None:
+        judged = _judged_predictions(predictions, fields, policy)
+    else:
+        judged = _judged_model(str(model), Path(str(data)), fields, policy, precision, min_confidence)
+    if report is not None:
+        from worker.learning.report import Subject, write_report
+
+        named = str(policy) if policy is not None else None
+        write_report(report, judged, Subject(model=model or "predictions", data=str(data or predictions), policy=named))
+    values = measure(judged)
+    if json_file is None:
+        _show(values)
+    elif str(json_file) == "-":
+        typer.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
+    else:
+        json_file.write_bytes(orjson.dumps(values, option=orjson.OPT_INDENT_2) + b"\n")
+        _show(values)
+
+
+def _judged_predictions(path: Path, fields: Fields, policy: Path | None) -> Judged:
+    from worker.learning.evaluate import judge_predictions
+    from worker.wiring import policy_of
+
+    return judge_predictions(path, fields, policy=policy_of(policy, None))
+
+
+def _judged_model(
+    model: str, data: Path, fields: Fields, policy: Path | None, precision: str, min_confidence: float
+) -> Judged:
+    from worker.decision.policy import rule_for
+    from worker.inference.loading import load_engine
+    from worker.learning.evaluate import judge_model
+    from worker.wiring import policy_of
+
+    texts = load_labelled(data, fields, prefer=("test", "validation"))
+    engine = load_engine(model, precision=precision)
+    try:
+        own = policy_of(policy, engine.policy_file)
+        rule = rule_for(engine.info, own, min_confidence=min_confidence)
+        with _progress() as progress:
+            bar = progress.add_task(f"{model} on {data.name}", total=len(texts))
+            return judge_model(
+                engine,
+                rule,
+                texts,
+                temperature=own.temperature if own else 1.0,
+                progress=lambda n: progress.advance(bar, n),
+            )
+    finally:
+        engine.close()
+
+
+def _progress() -> Progress:
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+
+
+def _show(values: dict[str, Any]) -> None:
+    """The measures as two tables on standard output."""
+    console = Console()
+    summary = Table(show_header=False, title=f"{values['texts']:,} texts", title_justify="left")
+    for name, value in values.items():
+        if isinstance(value, float):
+            summary.add_row(name.replace("_", " "), f"{value:.4f}")
+    console.print(summary)
+    labels = Table("label", "precision", "recall", "F1", "texts")
+    for name, row in values["per_label"].items():
+        labels.add_row(name, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), str(row["support"]))
+    console.print(labels)

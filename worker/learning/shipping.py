@@ -1,0 +1,65 @@
+"""From a trained folder to the one that ships: the form CPUs run without torch, and how well it agrees with float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.errors import InferenceError, RecordError
+from worker.inference.export import export_openvino
+from worker.ports import Classifier
+from worker.records import Prediction
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Probabilities of the shipped form against float32 torch, over all labels of `texts` texts."""
+
+    texts: int
+    largest: float
+    p99: float
+    same_answer: float
+
+    @classmethod
+    def between(cls, expected: NDArray[np.floating], actual: NDArray[np.floating]) -> Agreement:
+        """Compare probabilities [texts, labels] of the same texts."""
+        difference = np.abs(expected - actual)
+        return cls(
+            texts=len(expected),
+            largest=float(difference.max()),
+            p99=float(np.quantile(difference, 0.99)),
+            same_answer=float((expected.argmax(axis=1) == actual.argmax(axis=1)).mean()),
+        )
+
+
+def ship(source: Path, target: Path, *, torch_form: bool) -> None:
+    """Write `target` anew from the trained folder `source`: OpenVINO IR with row-wise int8 weights, configuration and
+    tokenizer, and, with `torch_form`, the Hugging Face weights in float16."""
+    target.mkdir(parents=True, exist_ok=True)
+    for old in target.iterdir():
+        old.unlink()
+    export_openvino(source, target, weights="int8")
+    if torch_form:
+        _save_half(source / "model.safetensors", target / "model.safetensors")
+
+
+def scores(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Probabilities [texts, labels]."""
+    encoded = [item for item in classifier.encode(texts) if not isinstance(item, RecordError)]
+    results = classifier.predict(encoded).results
+    found = [result.scores for result in results if isinstance(result, Prediction)]
+    if len(found) != len(texts):
+        raise InferenceError(f"{len(texts) - len(found)} of {len(texts)} texts got no scores")
+    return np.stack(found)
+
+
+def _save_half(source: Path, target: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    halves = {name: tensor.to(torch.float16).contiguous() for name, tensor in load_file(source).items()}
+    save_file(halves, target, metadata={"format": "pt"})
