@@ -100,13 +100,16 @@ class Connection:
         """For messages: the bootstrap servers as the user wrote them."""
         return ", ".join(self.bootstrap_servers)
 
-    def client_settings(self) -> dict[str, Any]:
-        """What every client of ours is given: where, how, and how eagerly it reconnects."""
+    def client_settings(self, *, bootstrap_timeout_ms: int | None = BOOTSTRAP_TIMEOUT_MS) -> dict[str, Any]:
+        """What every client of ours is given: where, how, and how eagerly it reconnects.
+
+        `bootstrap_timeout_ms`: for how long its constructor waits for a broker, None: for ever.
+        """
         return {
             "bootstrap_servers": list(self.bootstrap_servers),
             "client_id": self.client_id,
             "api_version": self.api_version,
-            "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
+            "bootstrap_timeout_ms": bootstrap_timeout_ms,
             **RECONNECTING,
             **self.security.client_settings(),
         }

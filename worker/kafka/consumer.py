@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,9 +10,10 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.assignors.range import RangePartitionAssignor
 
-from worker.kafka import client_log
+from worker.kafka.calls import Call
 from worker.kafka.client_defects import accept_any_header_name
 from worker.kafka.connection import Connection
+from worker.kafka.opening import Opening
 
 LEAVE_TIMEOUT_MS = 5_000
 FETCH_BYTES = 131_072
@@ -71,43 +71,42 @@ class RebalanceFlag(ConsumerRebalanceListener):  # type: ignore[misc]
         self.raised = True
 
 
-def open_consumer(connection: Connection, settings: ConsumerSettings, flag: RebalanceFlag) -> Any:
-    """Connect and subscribe. Blocks for BOOTSTRAP_TIMEOUT_MS, then raises the client's KafkaTimeoutError."""
-    client_log.silence()
+def opening_consumer(connection: Connection, settings: ConsumerSettings) -> Opening:
+    """A consumer on its way; it is there once a broker answers."""
     accept_any_header_name()
-    consumer = KafkaConsumer(
-        **connection.client_settings(),
-        group_id=settings.group_id,
+    return Opening(KafkaConsumer, _client_settings(connection, settings), close=leave)
+
+
+def _client_settings(connection: Connection, settings: ConsumerSettings) -> dict[str, Any]:
+    return {
+        **connection.client_settings(bootstrap_timeout_ms=None),
+        "group_id": settings.group_id,
         # no group_instance_id: a displaced static member notices nothing and reads nothing (D18)
-        partition_assignment_strategy=[ASSIGNORS[settings.assignor]],
-        session_timeout_ms=10_000,
-        heartbeat_interval_ms=2_000,
-        max_poll_interval_ms=30_000,
-        request_timeout_ms=15_000,
-        retry_backoff_ms=100,
-        metadata_max_age_ms=30_000,
-        enable_auto_commit=False,
+        "partition_assignment_strategy": [ASSIGNORS[settings.assignor]],
+        "session_timeout_ms": 10_000,
+        "heartbeat_interval_ms": 2_000,
+        "max_poll_interval_ms": 30_000,
+        "request_timeout_ms": 15_000,
+        "retry_backoff_ms": 100,
+        "metadata_max_age_ms": 30_000,
+        "enable_auto_commit": False,
         # switches require_stable on as well: an offset in an open transaction is waited for
-        isolation_level="read_committed",
+        "isolation_level": "read_committed",
         # of offsets that the topic no longer has; where a new group starts is settled by us
-        auto_offset_reset="earliest",
-        fetch_max_wait_ms=round(settings.fetch_max_wait_s * 1000),
+        "auto_offset_reset": "earliest",
+        "fetch_max_wait_ms": round(settings.fetch_max_wait_s * 1000),
         # small, else one partition's backlog starves the others while waves are slow
-        max_partition_fetch_bytes=max(FETCH_BYTES, settings.max_value_bytes),
-        max_poll_records=settings.max_poll_records,
-        allow_auto_create_topics=False,
-        metrics_enabled=False,
-    )
-    consumer.subscribe(topics=list(settings.topics), listener=flag)
-    return consumer
+        "max_partition_fetch_bytes": max(FETCH_BYTES, settings.max_value_bytes),
+        "max_poll_records": settings.max_poll_records,
+        "allow_auto_create_topics": False,
+        "metrics_enabled": False,
+    }
 
 
-def leave(consumer: Any) -> threading.Thread:
+def leave(consumer: Any) -> Call[None]:
     """Leave the group without committing, on a thread of its own: it can take LEAVE_TIMEOUT_MS (D19)."""
-
-    def close() -> None:
-        consumer.close(autocommit=False, timeout_ms=LEAVE_TIMEOUT_MS)
-
-    thread = threading.Thread(target=close, name="kafka-leave", daemon=True)
-    thread.start()
-    return thread
+    return Call(
+        lambda: consumer.close(autocommit=False, timeout_ms=LEAVE_TIMEOUT_MS),
+        name="kafka-leave",
+        too_late=lambda _: None,
+    )

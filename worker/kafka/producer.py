@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from worker.kafka import client_log
+from worker.kafka.calls import Call, ended_within
 from worker.kafka.client_defects import stop_sending
 from worker.kafka.connection import Connection
 from worker.kafka.encoding import NOTHING, ValueSerializer, client_headers
+from worker.kafka.opening import open_now
 from worker.records import Destination, Outgoing
 
 DELIVERY_TIMEOUT_MS = 9_000
@@ -42,28 +42,39 @@ class ProducerSettings:
     compression: Compression = Compression.LZ4
 
 
-def open_producer(connection: Connection, settings: ProducerSettings, *, transactional_id: str | None) -> Any:
+def open_producer(connection: Connection, settings: ProducerSettings, *, transactional_id: str | None = None) -> Any:
     """Connect. Blocks for BOOTSTRAP_TIMEOUT_MS, then raises the client's KafkaTimeoutError."""
-    client_log.silence()
-    return KafkaProducer(
-        **connection.client_settings(),
-        transactional_id=transactional_id,
-        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        acks="all",
-        delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
-        request_timeout_ms=7_000,
-        retry_backoff_ms=20,
-        max_block_ms=MAX_BLOCK_MS,
-        metadata_max_age_ms=30_000,
-        linger_ms=5,
-        # a batch larger than the topic accepts would fail as a whole (D15); the limit counts before compression
-        batch_size=min(BATCH_BYTES, settings.max_message_bytes),
-        max_request_size=settings.max_message_bytes,
-        compression_type=None if settings.compression is Compression.NONE else settings.compression.value,
-        value_serializer=ValueSerializer(),
-        allow_auto_create_topics=False,
-        metrics_enabled=False,
+    return open_now(
+        KafkaProducer,
+        {
+            **connection.client_settings(),
+            "transactional_id": transactional_id,
+            "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
+            "acks": "all",
+            "delivery_timeout_ms": DELIVERY_TIMEOUT_MS,
+            "request_timeout_ms": 7_000,
+            "retry_backoff_ms": 20,
+            "max_block_ms": MAX_BLOCK_MS,
+            "metadata_max_age_ms": 30_000,
+            "linger_ms": 5,
+            # a batch larger than the topic accepts would fail as a whole (D15); the limit counts before compression
+            "batch_size": min(BATCH_BYTES, settings.max_message_bytes),
+            "max_request_size": settings.max_message_bytes,
+            "compression_type": None if settings.compression is Compression.NONE else settings.compression.value,
+            "value_serializer": ValueSerializer(),
+            "allow_auto_create_topics": False,
+            "metrics_enabled": False,
+        },
     )
+
+
+def end_transaction_of(connection: Connection, transactional_id: str) -> None:
+    """End at once what an earlier life of this worker left open. Raises the client's errors."""
+    producer = open_producer(connection, ProducerSettings({}, BATCH_BYTES), transactional_id=transactional_id)
+    try:
+        producer.init_transactions()
+    finally:
+        stop_sending(producer)
 
 
 def send_all(producer: Any, topics: Mapping[Destination, str], outgoing: Sequence[Outgoing]) -> list[Any]:
@@ -95,28 +106,14 @@ def discard(producer: Any, *, abort: bool) -> None:
     """Let a producer go that failed; never blocks. `abort`: end its transaction, if the broker answers, so that its
     readers need not wait for the time-out."""
 
-    def run() -> None:
+    def let_go() -> None:
         if abort:
-            _within(ABORT_TIMEOUT_S, producer.abort_transaction)
+            ended_within(ABORT_TIMEOUT_S, producer.abort_transaction, name="kafka-abort")
         stop_sending(producer)
 
-    threading.Thread(target=run, name="kafka-discard", daemon=True).start()
+    Call(let_go, name="kafka-discard", too_late=lambda _: None)
 
 
 def close(producer: Any, *, timeout_s: float) -> None:
     """Let a producer go that has nothing under way; returns after `timeout_s` at the latest."""
-    _within(timeout_s, lambda: producer.close(timeout=timeout_s))
-
-
-def _within(timeout_s: float, call: Callable[[], None]) -> None:
-    """Run a call of the client that may block for ever or fail, neither of which matters any more."""
-
-    def run() -> None:
-        try:
-            call()
-        except (KafkaError, AssertionError):
-            return
-
-    thread = threading.Thread(target=run, name="kafka-closing", daemon=True)
-    thread.start()
-    thread.join(timeout_s)
+    ended_within(timeout_s, lambda: producer.close(timeout=timeout_s), name="kafka-close")

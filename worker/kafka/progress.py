@@ -11,6 +11,7 @@ from kafka.structs import TopicPartition as ClientPartition
 
 from worker.clock import Clock
 from worker.kafka.connection import Connection
+from worker.kafka.opening import open_now
 from worker.kafka.settling import Unsettled, committed_offset
 
 ASK_EVERY_S = 0.5
@@ -56,15 +57,7 @@ class GroupProgress:
     def _nothing_left(self, partition: ClientPartition, start: int | None, end: int) -> bool:
         """Whether no committed record stands between the two: a transaction leaves markers at the end of a log."""
         if self._reader is None:
-            self._reader = KafkaConsumer(
-                **self._connection.client_settings(),
-                group_id=None,
-                isolation_level="read_committed",
-                auto_offset_reset="earliest",
-                enable_auto_commit=False,
-                max_poll_records=1,
-                metrics_enabled=False,
-            )
+            self._reader = open_now(KafkaConsumer, _settings(self._connection))
         self._reader.assign([partition])
         if start is None:
             self._reader.seek_to_beginning(partition)
@@ -74,3 +67,15 @@ class GroupProgress:
             return False
         position = self._reader.position(partition, timeout_ms=LOOK_TIMEOUT_MS)
         return position is not None and position >= end
+
+
+def _settings(connection: Connection) -> dict[str, Any]:
+    return {
+        **connection.client_settings(),
+        "group_id": None,
+        "isolation_level": "read_committed",
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "max_poll_records": 1,
+        "metrics_enabled": False,
+    }

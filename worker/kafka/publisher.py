@@ -16,11 +16,18 @@ from kafka.structs import OffsetAndMetadata
 from kafka.structs import TopicPartition as ClientPartition
 
 from worker.errors import BrokerRefused, BrokerUnavailable, EmostreamError, Fenced, OutcomeUnknown, PublishFailed
-from worker.kafka.attempt import Attempt
+from worker.kafka.attempt import Abandoned, Attempt
 from worker.kafka.causes import permission
 from worker.kafka.connection import Connection
 from worker.kafka.encoding import record_size
-from worker.kafka.producer import ProducerSettings, close, discard, flush_all, open_producer, send_all
+from worker.kafka.producer import (
+    ProducerSettings,
+    close,
+    discard,
+    flush_all,
+    open_producer,
+    send_all,
+)
 from worker.kafka.slots import TransactionalIdSlot
 from worker.kafka.topics import missing_topics, outgoing_limit
 from worker.records import Header, Publication
@@ -80,16 +87,16 @@ class _Publisher:
         return None
 
     def _opened(self, attempt: Attempt) -> Any:
-        """The producer; one that comes too late is let go here, as nobody else knows of it."""
         if attempt.producer is None:
             producer = open_producer(self._connection, self._settings, transactional_id=self._transactional_id)
             try:
-                if self._transactional_id is not None:
-                    producer.init_transactions()
                 attempt.adopt(producer)
-            except BaseException:
+            except Abandoned:
+                # too late: nobody else knows of it
                 discard(producer, abort=False)
                 raise
+            if self._transactional_id is not None:
+                producer.init_transactions()
         return attempt.producer
 
     def _learn(self, error: BaseException | None) -> None:

@@ -21,8 +21,9 @@ from worker.clock import Clock, Deadline, SystemClock
 from worker.errors import BrokerUnavailable
 from worker.kafka.client_defects import restore_parked_records
 from worker.kafka.connection import Connection
-from worker.kafka.consumer import ConsumerSettings, RebalanceFlag, leave, open_consumer
+from worker.kafka.consumer import ConsumerSettings, RebalanceFlag, leave, opening_consumer
 from worker.kafka.membership import Identity, stable_identity
+from worker.kafka.opening import Opening
 from worker.kafka.progress import GroupProgress
 from worker.kafka.refusal import RefusalWatch
 from worker.kafka.settling import Unsettled, next_offset
@@ -38,6 +39,8 @@ SETTLE_BUDGET_S = 0.5
 FAILURES_BEFORE_NEW_CONSUMER = 20
 LONGEST_BACKOFF_S = 1.0
 COMMIT_TIMEOUT_MS = 5_000
+OPEN_TIMEOUT_S = 10.0
+COMPLAIN_EVERY_S = 5.0
 END_OFFSETS_TIMEOUT_MS = 10_000
 POSITION_TIMEOUT_MS = 300
 
@@ -56,6 +59,8 @@ class KafkaSource:
         self._commits = commits
         self._clock = clock or SystemClock()
         self._consumer: Any = None
+        self._opening: Opening | None = None
+        self._complained_at = self._clock.monotonic()
         self._flag = RebalanceFlag()
         self._identity: Identity | None = None
         self._paused = False
@@ -70,7 +75,7 @@ class KafkaSource:
 
     def poll(self, *, timeout_s: float) -> Polled:
         self._refusals.check()
-        consumer = self._open()
+        consumer = self._opened(timeout_s)
         if consumer is None:
             return Polled()
         before = consumer.group_metadata()
@@ -111,7 +116,7 @@ class KafkaSource:
         return {TopicPartition(*partition): end - self._next[partition] for partition, end in self._known_ends()}
 
     def end_offsets(self) -> Offsets:
-        consumer = self._open()
+        consumer = self._opened(OPEN_TIMEOUT_S)
         if consumer is None:
             raise BrokerUnavailable(f"no broker answers at {self._connection.addresses}")
         try:
@@ -139,19 +144,32 @@ class KafkaSource:
 
     def close(self, *, timeout_s: float) -> None:
         self._progress.close()
+        if self._opening is not None:
+            self._opening.abandon()
         if self._consumer is not None:
             consumer, self._consumer = self._consumer, None
-            leave(consumer).join(timeout_s)
+            leave(consumer).wait(timeout_s)
 
-    def _open(self) -> Any:
-        """The consumer; None, after BOOTSTRAP_TIMEOUT_MS, while no broker answers."""
-        if self._consumer is None:
-            self._flag = RebalanceFlag()
-            try:
-                self._consumer = open_consumer(self._connection, self._settings, self._flag)
-            except KafkaError as error:
-                log.warning("broker.unreachable", addresses=self._connection.addresses, error=type(error).__name__)
+    def _opened(self, timeout_s: float) -> Any:
+        """The consumer; None while no broker answers."""
+        if self._consumer is not None:
+            return self._consumer
+        if self._opening is None:
+            self._opening = opening_consumer(self._connection, self._settings)
+        if not self._opening.wait(timeout_s):
+            self._complain()
+            return None
+        opening, self._opening = self._opening, None
+        self._flag = RebalanceFlag()
+        self._consumer = opening.result()
+        self._consumer.subscribe(topics=list(self._settings.topics), listener=self._flag)
         return self._consumer
+
+    def _complain(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._complained_at >= COMPLAIN_EVERY_S:
+            self._complained_at = now
+            log.warning("broker.unreachable", addresses=self._connection.addresses)
 
     def _patience_ms(self, membership: Any, timeout_s: float) -> int:
         """How long the client may take: shorter polls never join a group and keep it rebalancing for ever (D8)."""

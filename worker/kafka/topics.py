@@ -1,9 +1,10 @@
-"""What the cluster says about topics: whether they are there, what we may do with them, how large a record may be."""
+"""What the cluster says about topics and groups: whether they are there, what we may do, how large a record may be."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,67 +12,59 @@ from kafka import errors as client
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from worker.errors import BrokerRefused, BrokerUnavailable
-from worker.kafka import client_log
-from worker.kafka.connection import Connection
+from worker.kafka.connection import BOOTSTRAP_TIMEOUT_MS, Connection
+from worker.kafka.opening import open_now
 
 REQUEST_TIMEOUT_MS = 10_000
+COORDINATOR_TRIES = 50
+COORDINATOR_RETRY_S = 0.1
 SIZE_LIMIT = "max.message.bytes"
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic as we see it. `operations`: what we may do, None where the broker does not tell."""
+    """One topic as we see it. `forbidden`: the broker does not speak of it with us, whether it exists or not.
 
-    name: str
-    partitions: int
+    `operations`: what we may do, None where the broker does not tell.
+    """
+
+    exists: bool
+    forbidden: bool
     operations: frozenset[str] | None
 
+    def allows(self, operation: str) -> bool:
+        """True also where the broker does not tell."""
+        return self.operations is None or operation in self.operations
 
-@contextmanager
-def admin_client(connection: Connection) -> Iterator[Any]:
-    """A client for questions. Raises the client's own KafkaTimeoutError after BOOTSTRAP_TIMEOUT_MS."""
-    client_log.silence()
-    admin = KafkaAdminClient(**connection.client_settings(), request_timeout_ms=REQUEST_TIMEOUT_MS)
-    try:
-        yield admin
-    finally:
-        admin.close()
+
+def admin_settings(
+    connection: Connection, *, bootstrap_timeout_ms: int | None = BOOTSTRAP_TIMEOUT_MS
+) -> dict[str, Any]:
+    """Of a client for questions."""
+    settings = connection.client_settings(bootstrap_timeout_ms=bootstrap_timeout_ms)
+    return {**settings, "request_timeout_ms": REQUEST_TIMEOUT_MS}
 
 
 def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
-    """The topics that exist and that we may know of, by name."""
-    found = {}
-    for each in admin.describe_topics(list(names)):
-        error = client.for_code(each["error_code"])
-        if error is client.NoError:
-            operations = each.get("authorized_operations")
-            found[each["name"]] = Topic(
-                each["name"], len(each["partitions"]), frozenset(operations) if operations else None
-            )
-    return found
-
-
-def forbidden(admin: Any, names: Sequence[str]) -> list[str]:
-    """Those of the topics that the broker will not speak of with us."""
-    described = admin.describe_topics(list(names))
-    refused = client.TopicAuthorizationFailedError
-    return sorted(each["name"] for each in described if client.for_code(each["error_code"]) is refused)
+    """Every one of the topics, by name. Raises the client's errors."""
+    return {each["name"]: _topic(each) for each in admin.describe_topics(list(names))}
 
 
 def missing_topics(connection: Connection, names: Sequence[str]) -> list[str]:
     """Those that do not exist, or that we may not know of. Raises BrokerUnavailable."""
     try:
-        with admin_client(connection) as admin:
-            return sorted(set(names) - set(describe(admin, names)))
+        with closing(open_now(KafkaAdminClient, admin_settings(connection))) as admin:
+            found = describe(admin, names)
     except client.KafkaError as error:
         raise BrokerUnavailable(f"no broker answers at {connection.addresses}") from error
+    return [name for name in names if name in found and not found[name].exists]
 
 
-def create(admin: Any, names: Sequence[str], *, partitions: int, replication_factor: int) -> None:
-    """Make topics and wait until they can be used. Raises BrokerRefused."""
-    wanted = {name: {"num_partitions": partitions, "replication_factor": replication_factor} for name in names}
+def create(admin: Any, names: Sequence[str], partitions: int, replication_factor: int) -> None:
+    """Make topics and wait until they can be used; -1 leaves a number to the broker. Raises BrokerRefused."""
+    each = {"num_partitions": partitions, "replication_factor": replication_factor}
     try:
-        admin.create_topics(wanted, wait_for_metadata=True)
+        admin.create_topics(dict.fromkeys(names, each), wait_for_metadata=True)
     except client.TopicAlreadyExistsError:
         admin.wait_for_topics(list(names))
     except client.BrokerResponseError as error:
@@ -89,7 +82,32 @@ def size_limits(admin: Any, names: Sequence[str]) -> Mapping[str, int]:
 def outgoing_limit(connection: Connection, names: Sequence[str]) -> int | None:
     """The strictest max.message.bytes of the topics as it is now; None when the broker does not tell."""
     try:
-        with admin_client(connection) as admin:
+        with closing(open_now(KafkaAdminClient, admin_settings(connection))) as admin:
             return min(size_limits(admin, names).values(), default=None)
     except client.KafkaError:
         return None
+
+
+def group_operations(admin: Any, group_id: str) -> frozenset[str] | None:
+    """What we may do with a consumer group, None where the broker does not tell. Raises the client's errors."""
+    for remaining in reversed(range(COORDINATOR_TRIES)):
+        try:
+            operations = admin.describe_groups([group_id])[group_id].get("authorized_operations")
+        except client.CoordinatorNotAvailableError:
+            # a new cluster makes its offsets topic when it is first asked
+            if not remaining:
+                raise
+            time.sleep(COORDINATOR_RETRY_S)
+        else:
+            return frozenset(operations) if operations else None
+    return None
+
+
+def _topic(described: Mapping[str, Any]) -> Topic:
+    error = client.for_code(described["error_code"])
+    operations = described.get("authorized_operations")
+    return Topic(
+        exists=error not in (client.UnknownTopicOrPartitionError, client.TopicAuthorizationFailedError),
+        forbidden=error is client.TopicAuthorizationFailedError,
+        operations=frozenset(operations) if operations else None,
+    )

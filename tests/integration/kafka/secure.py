@@ -1,0 +1,150 @@
+"""A broker with TLS, SASL and ACLs, and the certificates for it, made anew for each test session."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, KafkaAdminClient, ResourcePattern, ResourceType
+from kafka.admin import ACLResourcePatternType as PatternType
+
+from tests.conftest import start_jvm_broker
+from tests.real_parts import unmet
+from worker.devbroker.jvm import JvmBroker
+from worker.kafka.connection import Connection, Security
+
+USER = "svc-worker"
+PASSWORD = "worker-pw"
+MTLS_PRINCIPAL = "User:CN=worker"
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """A CA, a broker certificate for 127.0.0.1 and localhost, a worker's certificate, and a CA nobody knows."""
+
+    folder: Path
+
+    @classmethod
+    def make(cls, folder: Path) -> Certificates:
+        made = cls(folder)
+        for authority in ("ca", "stranger"):
+            made._openssl(
+                *["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={authority}"],
+                *["-keyout", f"{authority}.key", "-out", f"{authority}.pem"],
+            )
+        made._issue("broker", "DNS:localhost,IP:127.0.0.1")
+        made._issue("elsewhere", "DNS:kafka.example.org")
+        made._issue("worker", "DNS:worker")
+        return made
+
+    def file(self, name: str) -> Path:
+        return self.folder / name
+
+    def bundle(self, name: str) -> Path:
+        """Key, certificate and authority in one file, as the broker wants them."""
+        target = self.file(f"{name}.bundle.pem")
+        parts = [self.file(f"{name}.key"), self.file(f"{name}.pem"), self.file("ca.pem")]
+        target.write_text("".join(part.read_text() for part in parts))
+        return target
+
+    def _issue(self, name: str, alternative_names: str) -> None:
+        self._openssl(
+            *["req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"],
+            *["-keyout", f"{name}.raw", "-out", f"{name}.csr"],
+        )
+        extensions = self.file(f"{name}.ext")
+        extensions.write_text(f"subjectAltName={alternative_names}\nextendedKeyUsage=serverAuth,clientAuth\n")
+        self._openssl(
+            *["x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"],
+            *["-days", "2", "-extfile", extensions.name, "-out", f"{name}.pem"],
+        )
+        # the broker reads PKCS 8 only
+        self._openssl("pkcs8", "-topk8", "-nocrypt", "-in", f"{name}.raw", "-out", f"{name}.key")
+
+    def _openssl(self, *arguments: str) -> None:
+        program = shutil.which("openssl")
+        if program is None:
+            unmet("openssl is not installed")
+        subprocess.run([program, *arguments], cwd=self.folder, check=True, capture_output=True)
+
+
+@dataclass(frozen=True)
+class SecureBroker:
+    """PLAINTEXT is for the tests' own administration; SCRAM and MTLS are what a worker may use."""
+
+    broker: JvmBroker
+    certificates: Certificates
+
+    @classmethod
+    @contextmanager
+    def started(cls, folder: Path, *, identity: str = "broker") -> Iterator[SecureBroker]:
+        certificates = Certificates.make(folder)
+        properties = {
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "listener.name.scram.scram-sha-512.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            ),
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(certificates.bundle(identity)),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(certificates.file("ca.pem")),
+            "listener.name.scram.ssl.client.auth": "none",
+            "listener.name.mtls.ssl.client.auth": "required",
+            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+            "super.users": "User:ANONYMOUS",
+        }
+        listeners = {"SCRAM": "SASL_SSL", "MTLS": "SSL"}
+        with start_jvm_broker(listeners=listeners, properties=properties, scram_users={USER: PASSWORD}) as broker:
+            yield cls(broker, certificates)
+
+    def scram(self, **changes: object) -> Connection:
+        """The worker's connection with user name and password over TLS; `changes` go into its `Security`."""
+        security = {
+            "protocol": "SASL_SSL",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "username": USER,
+            "password": PASSWORD,
+            "ca_file": self.certificates.file("ca.pem"),
+        }
+        return Connection((self.broker.addresses("SCRAM"),), Security(**{**security, **changes}))  # type: ignore[arg-type]
+
+    def mtls(self, **changes: object) -> Connection:
+        """The worker's connection with a client certificate."""
+        security = {
+            "protocol": "SSL",
+            "ca_file": self.certificates.file("ca.pem"),
+            "cert_file": self.certificates.file("worker.pem"),
+            "key_file": self.certificates.file("worker.key"),
+        }
+        return Connection((self.broker.addresses("MTLS"),), Security(**{**security, **changes}))  # type: ignore[arg-type]
+
+    def allow(
+        self,
+        operations: Sequence[ACLOperation],
+        kind: ResourceType,
+        name: str,
+        *,
+        principal: str = f"User:{USER}",
+        prefixed: bool = False,
+    ) -> None:
+        """Grant the operations on a topic, group or transactional id."""
+        pattern = PatternType.PREFIXED if prefixed else PatternType.LITERAL
+        acls = [
+            ACL(
+                principal=principal,
+                host="*",
+                operation=operation,
+                permission_type=ACLPermissionType.ALLOW,
+                resource_pattern=ResourcePattern(kind, name, pattern),
+            )
+            for operation in operations
+        ]
+        admin = KafkaAdminClient(bootstrap_servers=self.broker.bootstrap_servers)
+        try:
+            admin.create_acls(acls)
+        finally:
+            admin.close()
