@@ -22,7 +22,11 @@ LOOK = "Look and check"
 # command and module name: its panel in the help
 COMMANDS = {
     "run": WORKER,
+    "demo": WORKER,
     "broker": WORKER,
+    "classify": MODELS,
+    "evaluate": MODELS,
+    "train": MODELS,
     "config": LOOK,
     "schema": LOOK,
     "health": LOOK,

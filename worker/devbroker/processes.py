@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,12 @@ class SupervisedProcesses:
     """Processes by name and the temporary folder they work in; both are gone after `close` or after our death.
 
     Safe to use from any thread. Processes are started and signalled by the supervisor, whose children they are, so a
-    pid that has been reused is never hit.
+    pid that has been reused is never hit. `environ`: the environment of the processes (None: ours).
     """
 
     folder: Path
 
-    def __init__(self) -> None:
+    def __init__(self, *, environ: Mapping[str, str] | None = None) -> None:
         program = Path(__file__).with_name("supervisor.py")
         self._lock = threading.Lock()
         self._asked = 0
@@ -38,6 +38,7 @@ class SupervisedProcesses:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=environ,
             # unbuffered: what a killed supervisor left unread must not fail again at close
             bufsize=0,
             start_new_session=True,
