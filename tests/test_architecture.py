@@ -23,7 +23,7 @@ def test_imports_keep_the_directions_of_the_house() -> None:
 @pytest.mark.parametrize("module", ["worker.cli", "worker.pump", "worker.config", "worker.pipeline", "worker.testing"])
 def test_the_core_is_light(module: str) -> None:
     """Neither a model library nor a Kafka client is loaded before it is needed."""
-    heavy = "torch transformers openvino kafka confluent_kafka sklearn matplotlib pyarrow".split()
+    heavy = ["torch", "transformers", "openvino", "kafka", "confluent_kafka", "sklearn", "matplotlib", "pyarrow"]
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
 
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -21,11 +21,11 @@ from statistics import median
 from typing import Annotated
 
 import typer
+from worker.demo.texts import load_texts
 
 from tests.conftest import Topics
 from tests.e2e.processes import Way
 from tests.kafka_io import Stored, ToSend, produce, read_topic
-from worker.demo.texts import load_texts
 from worker.devbroker.jvm import JvmBroker
 
 LOOP = "poll 32, pipeline(batch_size=32), send, flush, commit"
