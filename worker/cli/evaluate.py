@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from worker.errors import ConfigError
-from worker.learning.datasets import Fields, load_labelled
-from worker.learning.metrics import Judged
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from worker.learning.datasets import Fields
+    from worker.learning.metrics import Judged
 
 
 def evaluate(
@@ -40,6 +41,7 @@ def evaluate(
     """
     if (predictions is None) is (model is None or data is None) or (predictions and (model or data)):
         raise ConfigError("give --model and --data, or --predictions")
+    from worker.learning.datasets import Fields
     from worker.learning.extras import REPORTS, require
     from worker.learning.metrics import measure
 
@@ -77,6 +79,7 @@ def _judged_model(
 ) -> Judged:
     from worker.decision.policy import rule_for
     from worker.inference.loading import load_engine
+    from worker.learning.datasets import load_labelled
     from worker.learning.evaluate import judge_model
     from worker.wiring import policy_of
 
@@ -99,6 +102,9 @@ def _judged_model(
 
 
 def _progress() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
@@ -106,6 +112,9 @@ def _progress() -> Progress:
 
 def _show(values: dict[str, Any]) -> None:
     """The measures as two tables on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console()
     summary = Table(show_header=False, title=f"{values['texts']:,} texts", title_justify="left")
     for name, value in values.items():
