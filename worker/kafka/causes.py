@@ -11,7 +11,9 @@ from kafka import errors as client
 
 from worker.errors import BrokerRefused
 from worker.kafka.connection import Connection
-from worker.kafka.diagnosis import NO_LOGIN, NOT_OFFERED, bad_credentials
+from worker.kafka.diagnosis import NO_LOGIN, bad_credentials
+
+HANG_UPS_THAT_MEAN_IT = 2
 
 OTHER_HOST = (
     "the broker's certificate is for another host: use a name that stands in it in kafka.bootstrap_servers, "
@@ -41,14 +43,11 @@ SIGNS = (
 
 def explained(causes: Sequence[BaseException], connection: Connection) -> str | None:
     """The line for a connection that failed for these causes; None when they do not tell."""
-    security = connection.security
     for cause in causes:
         if isinstance(cause, client.SaslAuthenticationFailedError):
             return bad_credentials(connection)
-        if isinstance(cause, client.UnsupportedSaslMechanismError):
-            return NOT_OFFERED.format(security.sasl_mechanism, "one that it does")
         if isinstance(cause, client.IllegalSaslStateError):
-            return NO_LOGIN.format("SSL" if security.tls else "PLAINTEXT")
+            return NO_LOGIN.format("SSL" if connection.security.tls else "PLAINTEXT")
     text = " ".join(str(cause) for cause in causes).lower()
     return next((line for sign, line in SIGNS if sign in text), None)
 
@@ -57,6 +56,11 @@ def nobody_there(causes: Sequence[BaseException]) -> bool:
     """Whether one of the failures says that no broker listens: what else went wrong may only be its coming up."""
     signs = ("econnrefused", "dns resolution", "ehostunreach", "enetunreach", "etimedout")
     return any(sign in str(cause).lower() for cause in causes for sign in signs)
+
+
+def hung_up(causes: Sequence[BaseException]) -> bool:
+    """Whether a broker closed connection after connection that it had accepted."""
+    return sum("socket disconnected" in str(cause).lower() for cause in causes) >= HANG_UPS_THAT_MEAN_IT
 
 
 def permission(error: BaseException, *, group_id: str, transactional_id: str | None = None) -> BrokerRefused | None:

@@ -26,11 +26,14 @@ NO_LOGIN = "the port does not know logins: set kafka.security.protocol to {}"
 NOT_OFFERED = "the broker does not offer the SASL mechanism {}: set kafka.security.sasl_mechanism to {}"
 
 
-def diagnose(connection: Connection) -> str | None:
-    """What to change, in one line; None when nothing can be told, e.g. because no broker is there."""
+def diagnose(connection: Connection, *, hung_up: bool) -> str | None:
+    """What to change, in one line; None when nothing can be told, e.g. because no broker is there.
+
+    `hung_up`: the broker closed our connections; when all else is as it should be, it was the login it refused.
+    """
     for server in connection.bootstrap_servers:
         try:
-            line = _diagnose(connection, *_address(server))
+            line = _diagnose(connection, *_address(server), hung_up=hung_up)
         except OSError:  # ssl.SSLError and time-outs too
             continue
         if line is not None:
@@ -46,7 +49,7 @@ def bad_credentials(connection: Connection) -> str:
     )
 
 
-def _diagnose(connection: Connection, host: str, port: int) -> str | None:
+def _diagnose(connection: Connection, host: str, port: int, *, hung_up: bool) -> str | None:
     security = connection.security
     tls = _speaks_tls(host, port)
     if tls != security.tls:
@@ -59,7 +62,7 @@ def _diagnose(connection: Connection, host: str, port: int) -> str | None:
         return WANTS_LOGIN.format("SASL_SSL" if tls else "SASL_PLAINTEXT", " or ".join(mechanisms))
     if error == UNSUPPORTED_MECHANISM:
         return NOT_OFFERED.format(security.sasl_mechanism, " or ".join(mechanisms))
-    return bad_credentials(connection) if error == 0 else None
+    return bad_credentials(connection) if error == 0 and hung_up else None
 
 
 def _speaks_tls(host: str, port: int) -> bool:

@@ -18,7 +18,7 @@ from kafka.admin import KafkaAdminClient
 from worker.clock import Clock, Deadline, SystemClock
 from worker.errors import BrokerError, BrokerRefused, BrokerUnavailable
 from worker.kafka.calls import Call, ended_within
-from worker.kafka.causes import explained, nobody_there, permission
+from worker.kafka.causes import explained, hung_up, nobody_there, permission
 from worker.kafka.client_log import connection_failures
 from worker.kafka.connection import Connection
 from worker.kafka.diagnosis import diagnose
@@ -29,9 +29,11 @@ from worker.kafka.topics import Topic, admin_settings, create, describe, group_o
 log = structlog.get_logger(__name__)
 
 INFINITY = float("inf")
-# long enough for several connections to fail, so that their causes are known
-CONNECT_PATIENCE_S = 3.0
+LOOK_EVERY_S = 1.0
 LOOK_TIMEOUT_S = 25.0
+REPORT_EVERY_S = 5.0
+# about as many connections as fail between two looks: older causes may have passed
+KEPT_CAUSES = 5
 CLOSE_TIMEOUT_S = 2.0
 # what stands around the payload in an event: identity, scores of every label, model, policy, headers, key
 EVENT_OVERHEAD_BYTES = 16_384
@@ -91,18 +93,23 @@ def _connected(connection: Connection, deadline: Deadline) -> Any:
     settings = admin_settings(connection, bootstrap_timeout_ms=None)
     opening = Opening(KafkaAdminClient, settings, close=lambda admin: admin.close())
     with connection_failures() as causes:
-        while not opening.wait(min(CONNECT_PATIENCE_S, deadline.remaining_s)):
+        report_at = Deadline.after(REPORT_EVERY_S, deadline.clock)
+        while not opening.wait(min(LOOK_EVERY_S, deadline.remaining_s)):
             failure = _failure(connection, causes)
             if deadline.expired or isinstance(failure, BrokerRefused):
                 opening.abandon()
                 raise failure
-            _report_unreachable(failure, deadline)
-            causes.clear()
+            if report_at.expired:
+                _report_unreachable(failure, deadline)
+                report_at = Deadline.after(REPORT_EVERY_S, deadline.clock)
+            del causes[:-KEPT_CAUSES]
     return opening.result()
 
 
 def _failure(connection: Connection, causes: Sequence[BaseException]) -> BrokerError:
-    line = explained(causes, connection) or (None if nobody_there(causes) else diagnose(connection))
+    line = explained(causes, connection)
+    if line is None and not nobody_there(causes):
+        line = diagnose(connection, hung_up=hung_up(causes))
     if line is not None:
         return BrokerRefused(f"{connection.addresses}: {line}")
     return BrokerUnavailable(f"no broker answers at {connection.addresses}: check kafka.bootstrap_servers")
@@ -124,7 +131,7 @@ def _wait_or_give_up(error: BrokerUnavailable, deadline: Deadline) -> None:
     if deadline.expired:
         raise error
     _report_unreachable(error, deadline)
-    time.sleep(min(CONNECT_PATIENCE_S, deadline.remaining_s))
+    time.sleep(min(REPORT_EVERY_S, deadline.remaining_s))
 
 
 def _report_unreachable(error: BrokerError, deadline: Deadline) -> None:
