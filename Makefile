@@ -34,6 +34,12 @@ format: $(VENV)/.all ## apply ruff's fixes and formatting
 wheel: $(VENV)/.all ## build dist/*.whl
 	$(BIN)/python -m build --wheel --installer uv
 
+docs: $(VENV)/.all ## make the generated parts of the docs again
+	$(BIN)/python -m schemas.documentation README.md
+	$(BIN)/python -m schemas.documentation docs/formats.md
+	$(BIN)/python -m worker.config > docs/configuration.md
+	$(BIN)/python -m worker.observability > docs/metrics.md
+
 constraints: $(VENV)/.uv ## pin the newest versions of everything in constraints.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate --all-extras \
 		--group dev --output-file constraints.txt pyproject.toml
