@@ -143,6 +143,9 @@ def _report_unreachable(error: BrokerError, deadline: Deadline) -> None:
 
 def _look(connection: Connection, admin: Any, needs: Needs) -> Limits:
     found = _existing_topics(admin, needs)
+    if connection.api_version is not None:
+        # a broker that cannot be asked for its version (the embedded one) cannot be asked for groups or limits either
+        return Limits(max(USUAL_MAX_MESSAGE_BYTES, needs.value_bytes + EVENT_OVERHEAD_BYTES))
     problems = [*_unreadable(found, needs), *_unwritable(found, needs), *_group_problems(admin, needs)]
     if problems:
         raise BrokerRefused("; ".join(problems))
