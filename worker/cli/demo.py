@@ -30,8 +30,10 @@ def demo(
     try:
         good = _show(messages, broker, _resolved(model))
     except KeyboardInterrupt:
-        typer.echo("interrupted; nothing is left behind", err=True)
+        typer.echo("emostream: interrupted; nothing is left behind", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        _ignore_signals()  # nothing is left to be stopped, and the interpreter does not like it on its way out
     if not good:
         raise typer.Exit(1)
 
@@ -60,6 +62,10 @@ def _resolved(model: str) -> str:
 
 def _interrupt_once(_number: int, _frame: object) -> NoReturn:
     """Later signals must not interrupt the cleaning up, which ends by itself."""
+    _ignore_signals()
+    raise KeyboardInterrupt
+
+
+def _ignore_signals() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from worker.demo.screen import Screen
 from worker.demo.sending import Sending
 from worker.demo.worker_process import Assignment, WorkerProcess
 from worker.devbroker import DevBroker, start
-from worker.errors import EmostreamError
+from worker.errors import BrokerError, EmostreamError
 
 if TYPE_CHECKING:
     from worker.devbroker.clients import TopicReader
@@ -68,7 +68,7 @@ def demonstrate(plan: Plan, screen: Screen) -> Verdict:
             prepared = _prepare(plan.messages)
             broker = cleaning.enter_context(start(plan.broker, report=screen.say))
             to_send = prepared.result()
-            topics = _make_topics(broker, cleaning)
+            topics = _make_topics(broker, cleaning, screen)
             screen.say(f"topics: {topics.input} and three more, {PARTITIONS} partitions each")
         with laps.lap("worker"), screen.waiting(f"worker: loading {plan.model}"):
             worker = WorkerProcess(Assignment(broker, topics, plan.model))
@@ -77,7 +77,7 @@ def demonstrate(plan: Plan, screen: Screen) -> Verdict:
             _await_ready(worker)
         screen.say(f"worker: {plan.model}, {'exactly' if broker.transactional else 'at least'} once")
         with laps.lap("messages"):
-            sending = Sending(broker, topics.input, to_send)
+            sending = cleaning.enter_context(closing(Sending(broker, topics.input, to_send)))
             seconds = _follow(worker, sending, reader, topics, screen, expected=len(to_send))
             worker.stop()
         with laps.lap("check"):
@@ -104,15 +104,24 @@ def _prepare(count: int) -> Future[list[Message]]:
     return prepared
 
 
-def _make_topics(broker: DevBroker, cleaning: ExitStack) -> Topics:
-    """Topics of this run only; on a broker that was there before they are removed at the end."""
+def _make_topics(broker: DevBroker, cleaning: ExitStack, screen: Screen) -> Topics:
+    """Topics of this run only; from a broker that was there before they are removed at the end, and the group too."""
     topics = Topics.named(f"demo-{uuid.uuid4().hex[:6]}")
-    if broker.kind == "address":  # somebody else's
-        from worker.devbroker.topics import delete_topics
-
-        cleaning.callback(delete_topics, broker.bootstrap_servers, topics.all)
+    if broker.kind == "address":
+        cleaning.callback(_remove, broker, topics, screen)
     broker.create_topics(dict.fromkeys(topics.all, PARTITIONS))
     return topics
+
+
+def _remove(broker: DevBroker, topics: Topics, screen: Screen) -> None:
+    from worker.devbroker.topics import delete_group, delete_topics
+
+    try:
+        delete_topics(broker.bootstrap_servers, topics.all)
+    except BrokerError as error:
+        screen.say(f"left behind: {error}")
+    with suppress(BrokerError):  # it may never have been, or still await a member; without topics it vanishes in time
+        delete_group(broker.bootstrap_servers, topics.group_id)
 
 
 def _read(broker: DevBroker, topics: Topics) -> TopicReader:

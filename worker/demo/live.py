@@ -30,16 +30,19 @@ class LiveCounts:
         self._tally = Tally()
         self._seconds = 0.0
         self._next_line_at = time.monotonic() + PLAIN_EVERY_S
+        self._printed = 0
 
     def update(self, tally: Tally, *, seconds: float) -> None:
         """`seconds`: since the first message was sent."""
         self._tally, self._seconds = tally, seconds
-        if not self._console.is_terminal and time.monotonic() >= self._next_line_at:
+        new = tally.messages > self._printed
+        if new and not self._console.is_terminal and time.monotonic() >= self._next_line_at:
             self.print_line()
 
     def print_line(self) -> None:
         """Everything in one line."""
         self._next_line_at = time.monotonic() + PLAIN_EVERY_S
+        self._printed = self._tally.messages
         counts = ", ".join(f"{self._tally.by_destination[each]:,} {name}" for each, name in NAMES.items())
         line = f"{self._tally.messages:,} of {self._total:,} messages: {counts}; {self._rate:,.0f} messages/s"
         self._console.print(Text(line), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Making and removing topics on a development broker."""
+"""Making topics, and removing them and groups, on a development broker."""
 
 from __future__ import annotations
 
@@ -44,6 +44,15 @@ def delete_topics(bootstrap_servers: str, topics: Sequence[str]) -> None:
             admin.delete_topics(list(topics))
         except KafkaError as error:
             raise BrokerRefused(f"the topics {', '.join(topics)} could not be deleted: {error}") from error
+
+
+def delete_group(bootstrap_servers: str, group_id: str) -> None:
+    """Remove a consumer group and its offsets. Raises BrokerRefused (it has members, say), BrokerUnavailable."""
+    with _admin(bootstrap_servers) as admin:
+        try:
+            admin.delete_groups([group_id])
+        except KafkaError as error:
+            raise BrokerRefused(f"the group {group_id} could not be deleted: {error}") from error
 
 
 @contextmanager
