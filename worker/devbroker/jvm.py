@@ -52,6 +52,7 @@ class JvmBroker(DevBroker):
         nodes: int = 1,
         port: int | None = None,
         listeners: Mapping[str, str] | None = None,
+        advertised_hosts: Mapping[str, str] | None = None,
         properties: Mapping[str, str] | None = None,
         scram_users: Mapping[str, str] | None = None,
         report: Report = lambda _line: None,
@@ -59,15 +60,17 @@ class JvmBroker(DevBroker):
         """Fetch if need be, format, start, and return once every node serves.
 
         `port`: of the first node's PLAINTEXT listener; free ones are taken otherwise. `listeners`: further ones, name
-        to security protocol, e.g. `{"SCRAM": "SASL_SSL"}`. `properties`: over those of `Cluster.properties`.
-        `scram_users`: name to password, SCRAM-SHA-512. Raises DevBrokerUnavailable, in one line.
+        to security protocol, e.g. `{"SCRAM": "SASL_SSL"}`. `advertised_hosts`: of listeners whose clients are sent to
+        the same port of another host. `properties`: over those of `Cluster.properties`. `scram_users`: name to
+        password, SCRAM-SHA-512. Raises DevBrokerUnavailable, in one line.
         """
         distribution = prepare(report=report, train=_train)
         protocols = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
         tries = 1 if port is not None else PORT_TRIES
         while True:
             tries -= 1
-            cluster = Cluster(_place(nodes, port, [*protocols, "CONTROLLER"]), protocols, properties or {})
+            placed = _place(nodes, port, [*protocols, "CONTROLLER"])
+            cluster = Cluster(placed, protocols, properties or {}, advertised_hosts or {})
             broker = cls(distribution, cluster)
             try:
                 broker._bring_up(scram_users or {})
@@ -97,8 +100,8 @@ class JvmBroker(DevBroker):
         return all(self.running(node) for node in self.pids)
 
     def addresses(self, listener: str) -> str:
-        """`host:port` of a listener on every node, separated by commas."""
-        return ",".join(node.address(listener) for node in self.cluster.nodes)
+        """`host:port` of a listener on every node as clients are told, separated by commas."""
+        return ",".join(self.cluster.advertised(node, listener) for node in self.cluster.nodes)
 
     def running(self, node: int = 1) -> bool:
         """Whether the node's process lives; a paused one does."""

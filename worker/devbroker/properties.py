@@ -36,11 +36,15 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A cluster of combined nodes; `protocols` gives the security protocol of each listener that clients may use."""
+    """A cluster of combined nodes; `protocols` gives the security protocol of each listener that clients may use.
+
+    `advertised_hosts`: of listeners that send their clients to the same port of another host, e.g. to a proxy.
+    """
 
     nodes: Sequence[Node]
     protocols: Mapping[str, str] = field(default_factory=lambda: {"PLAINTEXT": "PLAINTEXT"})
     overrides: Mapping[str, str] = field(default_factory=dict)
+    advertised_hosts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def replication_factor(self) -> int:
@@ -50,6 +54,10 @@ class Cluster:
     def min_insync_replicas(self) -> int:
         """One less than the replicas, so that one node may be down and acks=all still means two copies."""
         return max(1, self.replication_factor - 1)
+
+    def advertised(self, node: Node, listener: str) -> str:
+        """`host:port` where the node tells clients of the listener to find it."""
+        return f"{self.advertised_hosts.get(listener, HOST)}:{node.ports[listener]}"
 
     def properties(self, node: Node, *, data: Path) -> dict[str, str]:
         """The node's `server.properties`; the caller's overrides win."""
@@ -63,7 +71,7 @@ class Cluster:
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listeners": ",".join([*clients, f"CONTROLLER://{node.address('CONTROLLER')}"]),
-            "advertised.listeners": ",".join(clients),
+            "advertised.listeners": ",".join(f"{name}://{self.advertised(node, name)}" for name in self.protocols),
             "listener.security.protocol.map": ",".join(f"{name}:{kind}" for name, kind in protocol_map.items()),
             "log.dirs": str(data),
             "default.replication.factor": replicas,
