@@ -125,11 +125,16 @@ class JvmBroker(DevBroker):
         """SIGCONT, after `pause`."""
         self._processes.signal(_name(node), SIGCONT)
 
-    def restart(self, node: int = 1) -> None:
-        """Start a node on its port with its data, killing it first if it runs; returns when it serves."""
-        if self.running(node):
-            self.kill(node)
-        self._launch([self._node(node)])
+    def restart(self, *nodes: int) -> None:
+        """Start nodes (none named: the first) on their ports with their data, killing them first if they run.
+
+        Returns when they serve; a quorum that is gone comes back only with enough of them at once.
+        """
+        numbers = nodes or (1,)
+        for number in numbers:
+            if self.running(number):
+                self.kill(number)
+        self._launch([self._node(number) for number in numbers])
 
     def close(self) -> None:
         """Kill every node and remove the data; harmless when repeated."""
