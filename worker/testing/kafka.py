@@ -1,100 +1,16 @@
-"""Fakes that behave like the real parts, for tests of the core and of what users build on it.
-
-They are held to the same contract suites as the real adapters (tests/contract): `FakeSource` and `FakePublisher` over
-a `FakeBroker` that keeps logs, groups, generations and transactions in memory; `StubClassifier` and `StubBackend`,
-whose answers depend on nothing but the text; `FakeClock`; and `InlineLane`, which works in the caller's thread, so
-that a test drives the pump one turn at a time.
-"""
+"""Topics, groups and transactions in memory, and the two ports on top of them."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from worker.clock import Deadline
-from worker.errors import (
-    DeadReason,
-    EngineFailed,
-    EngineOverloaded,
-    Fenced,
-    OutcomeUnknown,
-    PublishFailed,
-    RecordError,
-    Stage,
-)
-from worker.ports import InferenceStats, Inferred, Polled
-from worker.records import (
-    Destination,
-    Encoded,
-    Header,
-    Membership,
-    ModelInfo,
-    Offsets,
-    Outgoing,
-    Prediction,
-    Publication,
-    Record,
-    Task,
-    TopicPartition,
-)
-
-Item = TypeVar("Item")
-
-
-class FakeClock:
-    """A clock that stands still until `advance` is called."""
-
-    def __init__(self, *, monotonic: float = 1000.0, time: float = 1_790_000_000.0) -> None:
-        self._monotonic = monotonic
-        self._time = time
-
-    def monotonic(self) -> float:
-        return self._monotonic
-
-    def time(self) -> float:
-        return self._time
-
-    def advance(self, seconds: float) -> None:
-        self._monotonic += seconds
-        self._time += seconds
-
-
-class InlineLane(Generic[Item]):
-    """A lane without a thread: whatever is handed over is worked on at once; what the work raises, the caller gets."""
-
-    def __init__(self, name: str, work: Callable[[Item], None]) -> None:
-        self.name = name
-        self._work = work
-
-    def start(self) -> None:
-        """Nothing to start."""
-
-    def offer(self, item: Item) -> bool:
-        self._work(item)
-        return True
-
-    def put(self, item: Item) -> None:
-        self._work(item)
-
-    @property
-    def idle(self) -> bool:
-        return True
-
-    @property
-    def has_room(self) -> bool:
-        return True
-
-    def check(self) -> None:
-        """Never dies."""
-
-    def stop(self, deadline: Deadline) -> bool:
-        return True
+from worker.errors import Fenced, OutcomeUnknown, PublishFailed
+from worker.ports import Polled
+from worker.records import Destination, Header, Membership, Offsets, Outgoing, Publication, Record, TopicPartition
+from worker.testing.running import FakeClock
 
 
 @dataclass
@@ -377,82 +293,3 @@ class FakePublisher:
         self._broker.append(
             partitions[spread % len(partitions)], key=outgoing.key, value=outgoing.value, headers=outgoing.headers
         )
-
-
-class StubClassifier:
-    """A classifier whose scores depend on the text alone. A text that holds `poison` has no prediction."""
-
-    def __init__(
-        self,
-        *,
-        labels: tuple[str, ...] = ("joy", "anger"),
-        task: Task = Task.SINGLE_LABEL,
-        max_length: int = 64,
-        poison: str = "poison",
-    ) -> None:
-        self.info = ModelInfo("stub", "sha256:stub", task, labels, max_length, "stub", "float32", "cpu")
-        self._poison = np.frombuffer(poison.encode(), dtype=np.uint8).astype(np.int32).tobytes()
-
-    def encode(self, texts: Sequence[str]) -> list[Encoded | RecordError]:
-        return [self._encoded(text) for text in texts]
-
-    def predict(self, encoded: Sequence[Encoded]) -> Inferred:
-        tokens = sum(text.tokens for text in encoded)
-        stats = InferenceStats(
-            texts=len(encoded), forward_passes=int(bool(encoded)), real_tokens=tokens, padded_tokens=tokens
-        )
-        return Inferred([self._predicted(text) for text in encoded], stats)
-
-    def close(self) -> None:
-        """Nothing to free."""
-
-    def _encoded(self, text: str) -> Encoded:
-        ids = np.frombuffer(text.encode(errors="replace"), dtype=np.uint8).astype(np.int32)
-        return Encoded(ids[: self.info.max_length], truncated=len(ids) > self.info.max_length)
-
-    def _predicted(self, text: Encoded) -> Prediction | RecordError:
-        if self._poison in text.ids.tobytes():
-            return RecordError(Stage.INFERENCE, DeadReason.INFERENCE_FAILED, "the model fails on this text")
-        return Prediction(self._scores(text.ids), text.tokens, text.truncated)
-
-    def _scores(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        seed = zlib.crc32(ids.tobytes())
-        logits = np.random.default_rng(seed).normal(scale=3.0, size=len(self.info.labels))
-        if self.info.task is Task.MULTI_LABEL:
-            return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
-        exponentials = np.exp(logits - logits.max())
-        return np.asarray(exponentials / exponentials.sum(), dtype=np.float32)
-
-
-@dataclass
-class StubBackend:
-    """A backend whose logits depend on a row's tokens alone, and that fails where it is told to.
-
-    `overloaded_above`: more padded tokens than this are out of memory. `poison_id`: a batch that holds this token id
-    fails; with `poison_is_nan` the row's logits are NaN instead. `passes` counts calls, `padded_tokens` their sizes.
-    """
-
-    labels: int = 3
-    concurrency: int = 1
-    overloaded_above: int | None = None
-    poison_id: int | None = None
-    poison_is_nan: bool = False
-    passes: int = 0
-    padded_tokens: int = 0
-
-    def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        self.passes += 1
-        self.padded_tokens += input_ids.size
-        if self.overloaded_above is not None and input_ids.size > self.overloaded_above:
-            raise EngineOverloaded(f"out of memory at {input_ids.size} tokens")
-        poisoned = (input_ids == self.poison_id).any(axis=1)
-        if poisoned.any() and not self.poison_is_nan:
-            raise EngineFailed("a text in this micro-batch fails")
-        weights = (np.arange(1, input_ids.shape[1] + 1) * attention_mask)[:, :, None]
-        phases = input_ids[:, :, None] * np.arange(1, self.labels + 1)
-        logits = (weights * np.sin(phases)).sum(axis=1).astype(np.float32)
-        logits[poisoned] = np.nan
-        return np.asarray(logits, dtype=np.float32)
-
-    def close(self) -> None:
-        """Nothing to free."""
