@@ -24,6 +24,7 @@ OPENVINO_FILES: Final = ("openvino_model.xml", "model.onnx", "onnx/model.onnx")
 SAFETENSORS_FILES: Final = ("model.safetensors", "model.safetensors.index.json")
 PICKLE_FILES: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 POLICY_FILE: Final = "policy.json"
+SURPRISE_FILE: Final = "surprise.npz"
 # What decides a text's scores: the folder's content hash covers these and nothing else.
 CONTENT_PATTERNS: Final = (
     "config.json",
@@ -69,6 +70,11 @@ class Checkpoint:
     def policy_file(self) -> Path | None:
         """The model's default policy, if it has one."""
         return _first(self.folder, (POLICY_FILE,))
+
+    @property
+    def surprise_file(self) -> Path | None:
+        """How rare each token is in the training texts, if training stored it: for policies that judge texts."""
+        return _first(self.folder, (SURPRISE_FILE,))
 
     def text_encoder(self) -> TextEncoder:
         """The model's tokenizer, cutting at its maximum length."""

@@ -48,7 +48,7 @@ class Engine:
     """A loaded model as the core sees it (`worker.ports.Classifier`). Safe to call from several threads.
 
     A text's scores depend on its tokens alone: not on its neighbours, their order, or whether it was seen before.
-    `policy_file` is the model folder's own policy, if it has one.
+    `policy_file` is the model folder's own policy, `surprise_file` its table of token surprise, if it has them.
     """
 
     def __init__(
@@ -60,9 +60,11 @@ class Engine:
         pad_id: int,
         options: EngineOptions | None = None,
         policy_file: Path | None = None,
+        surprise_file: Path | None = None,
     ) -> None:
         self.info = info
         self.policy_file = policy_file
+        self.surprise_file = surprise_file
         self._options = options or EngineOptions()
         self._encoder = encoder
         self._backend = backend

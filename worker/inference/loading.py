@@ -69,6 +69,7 @@ def load_engine(
         pad_id=checkpoint.pad_id,
         options=options,
         policy_file=checkpoint.policy_file,
+        surprise_file=checkpoint.surprise_file,
     )
     try:
         engine.warm_up()

@@ -16,7 +16,7 @@ from worker.inference.checkpoint import content_hash, refuse_links_out
 
 BUILTIN_PREFIX: Final = "builtin:"
 BUILTIN_FOLDER: Final = Path(worker.__file__).parent / "models"
-HUB_ID: Final = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+HUB_ID: Final = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
 HUB_FILES: Final = (
     "config.json",
     "tokenizer.json",

@@ -6,6 +6,7 @@ budget that is nearly as fast as the best one, because a smaller one means short
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from worker.clock import Clock
@@ -32,7 +33,7 @@ def probe_budget(
         began = clock.monotonic()
         run_pass(budget)
         now = clock.monotonic()
-        rates[budget] = budget / max(now - began, 1e-9)
+        rates[budget] = budget / (now - began) if now > began else math.inf
         if now - started > max_probe_s:
             break
     best = max(rates.values())
