@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -22,6 +22,7 @@ from worker.devbroker.ports import free_ports
 from worker.devbroker.processes import SupervisedProcesses
 from worker.errors import EmostreamError
 
+EMOSTREAM = (sys.executable, "-m", "worker")
 HOST = "127.0.0.1"
 NAME = "worker"
 DRAIN_TIMEOUT_S = 10
@@ -51,17 +52,19 @@ class Assignment:
 
 
 class WorkerProcess:
-    """Starts at once; `close` leaves neither process nor files. A second one next to it takes another port."""
+    """Starts at once; `close` leaves neither process nor files. `program`: what `run --config FILE` is given to."""
 
-    def __init__(self, assignment: Assignment) -> None:
+    def __init__(self, assignment: Assignment, *, program: Sequence[str] = EMOSTREAM) -> None:
         (self._port,) = free_ports(1)
         self._processes = SupervisedProcesses(environ=_environment())
         try:
-            config = self._processes.folder / "worker.yaml"
+            folder = self._processes.folder
+            config = folder / "worker.yaml"
             config.write_text(yaml.safe_dump(settings(assignment, port=self._port), sort_keys=False))
-            self._log = self._processes.folder / "worker.log"
-            command = [sys.executable, "-m", "worker", "run", "--config", str(config)]
-            self._processes.start(NAME, command, log=self._log)
+            self._log = folder / "worker.log"
+            worker = [*program, "run", "--config", str(config)]
+            # a worker leaves the lock of its group's transactional id: here it goes with the folder
+            self._processes.start(NAME, ["env", f"TMPDIR={folder}", *worker], log=self._log)
         except BaseException:
             self._processes.close()
             raise
