@@ -71,18 +71,23 @@ def _rows(
     for name, given in schema["properties"].items():
         field = _resolved(given, definitions)
         yield f"`{prefix}{name}`", _type(field, definitions), given.get("description") or field.get("description", "")
-        inner = _object_of(field, definitions)
+        inner, step = _object_of(field, definitions)
         if inner is not None:
-            yield from _rows(inner, definitions, f"{prefix}{name}.")
+            yield from _rows(inner, definitions, f"{prefix}{name}{step}")
 
 
 def _resolved(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
     return definitions[field["$ref"].rpartition("/")[2]] if "$ref" in field else field
 
 
-def _object_of(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    candidates = [_resolved(each, definitions) for each in field.get("anyOf", [field])]
-    return next((each for each in candidates if "properties" in each), None)
+def _object_of(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """The object with fields of its own that a field is, or holds in a list or by names; and the path to its fields."""
+    for each in field.get("anyOf", [field]):
+        for inside, step in ((each, "."), (each.get("items"), "[]."), (each.get("additionalProperties"), ".*.")):
+            candidate = _resolved(inside, definitions) if isinstance(inside, Mapping) else {}
+            if "properties" in candidate:
+                return candidate, step
+    return None, ""
 
 
 def _type(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

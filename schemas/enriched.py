@@ -35,7 +35,15 @@ class Promise(Event):
     """What a policy promises about the accepted records."""
 
     target_risk: OpenProbability = Field(description="Largest share of wrong answers among the accepted records.")
-    confidence: OpenProbability = Field(description="Probability with which the promise holds.")
+    confidence: OpenProbability | None = Field(
+        description="Probability with which the promise holds; null: it holds on average."
+    )
+    risk: str = Field(
+        default="selective_risk", description="What is bounded: the share of wrong answers, or another risk."
+    )
+    stands: bool = Field(
+        default=True, description="false: the traffic has changed (drift), and the promise may not hold."
+    )
 
 
 class PolicyRef(Event):
@@ -45,6 +53,7 @@ class PolicyRef(Event):
     threshold: Probability | None = Field(
         description="Confidence from which a record is accepted; null when the rule has no single threshold."
     )
+    calibrated: bool = Field(default=False, description="Whether the policy's calibration changed the scores.")
     guarantee: Promise | None = Field(description="What the policy guarantees; null when it guarantees nothing.")
 
 
@@ -64,9 +73,16 @@ class Decided(Event):
         description="The decided labels, most likely first: one for single-label, zero or more for multi-label."
     )
     confidence: Probability = Field(description="How sure the decision is: what thresholds are compared with.")
-    scores: dict[str, Probability] = Field(description="The score of every label of the model.")
+    scores: dict[str, Probability] = Field(
+        description="The score of every label of the model, calibrated by the policy."
+    )
     model: Model
     policy: PolicyRef | None = Field(description="The policy that decided; null without one.")
+    audit_probability: Probability | None = Field(
+        default=None,
+        description="Probability with which this accepted record was copied to the review topic, for estimates from "
+        "the copies; null when abstained, or when nothing is copied.",
+    )
     truncated: bool = Field(description="True when the text was longer than the model reads, and was cut.")
     tokens: int = Field(ge=0, description="Tokens that the model read, special ones included.")
     processed_at: Time = Field(description="When the event was made.")

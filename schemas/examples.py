@@ -60,7 +60,9 @@ PER_LABEL_POLICY: Final = Policy(
     created_at=datetime(2026, 11, 20, 9, 30, tzinfo=UTC),
 )
 
-_POLICY_REF = PolicyRef(id=policy_id(POLICY), threshold=0.62, guarantee=Promise(target_risk=0.05, confidence=0.9))
+_POLICY_REF = PolicyRef(
+    id=policy_id(POLICY), threshold=0.62, calibrated=True, guarantee=Promise(target_risk=0.05, confidence=0.9)
+)
 
 ENRICHED: Final = EnrichedEvent(
     schema="emostream.enriched/1",

@@ -1,23 +1,27 @@
 """The policy file: the frozen rules that turn a prediction into a decision, with provenance.
 
 `load_policy` reads one, `policy_id` names it. What the rules *do* is worker.decision's business; here stands what may
-be written, and every mistake is one line that names the key.
-
-A new rule is a subclass of `RuleBase` with its own `kind`, added to `Rules`.
+be written, and every mistake is one line that names the key. The rules themselves are in `schemas.rules`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from schemas.fields import Document, Finite, Name, OpenProbability, Probability, Task, Time
+from schemas.rules import ArgmaxRule as ArgmaxRule
+from schemas.rules import PerLabelThresholdsRule as PerLabelThresholdsRule
+from schemas.rules import Rule, listed
+from schemas.rules import Rules as Rules
+from schemas.rules import TopLabelRule as TopLabelRule
 
+Risk = Literal["selective_risk", "label_risk", "wrong_emitted", "exact_match_error", "false_negatives"]
 POLICY_SCHEMA: Final = "emostream.policy/1"
 
 
@@ -39,51 +43,84 @@ class PolicyEngine(Document):
     precision: Name = Field(description="`float32`, `bfloat16`, `float16` or `int8`.")
 
 
-class RuleBase(Document):
-    """A rule that decides. `task` is the only task it is for."""
+class Scaling(Document):
+    """Platt scaling of one label (Platt 1999): its logit becomes `slope * logit + shift`."""
 
-    task: ClassVar[Task]
-
-    def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise ValueError, in one line, when the rule does not fit the model's labels."""
+    slope: Finite = Field(gt=0, description="Above 1 sharpens, below 1 flattens; 1 over the label's temperature.")
+    shift: Finite = Field(description="Raises or lowers the label; 0 for a temperature alone.")
 
 
-class ArgmaxRule(RuleBase):
-    """Single-label: the most likely label, accepted when its score is at least `min_confidence`."""
+class TextRules(Document):
+    """Texts that a person should look at whatever the model says of them."""
 
-    task = Task.SINGLE_LABEL
-
-    kind: Literal["argmax"] = Field(default="argmax", description="Name of the rule.")
-    min_confidence: Probability = Field(description="Abstain (`low_confidence`) below this score.")
-
-
-class PerLabelThresholdsRule(RuleBase):
-    """Multi-label: every label whose score is at least its own threshold; none at all abstains (`no_label`)."""
-
-    task = Task.MULTI_LABEL
-
-    kind: Literal["per_label_thresholds"] = Field(default="per_label_thresholds", description="Name of the rule.")
-    thresholds: dict[str, Probability] = Field(description="The threshold of every label of the model.")
-
-    def check_labels(self, labels: Sequence[str]) -> None:
-        missing = [label for label in labels if label not in self.thresholds]
-        unknown = [label for label in self.thresholds if label not in labels]
-        if missing:
-            raise ValueError(f"rule.thresholds: no threshold for {_listed(missing)}")
-        if unknown:
-            raise ValueError(f"rule.thresholds: not a label of the model: {_listed(unknown)}")
+    min_content_tokens: int | None = Field(
+        default=None, ge=1, description="Abstain (`too_short`) below as many tokens with a letter or digit."
+    )
+    max_surprise: Finite | None = Field(
+        default=None,
+        description="Abstain (`out_of_domain`) above this token surprise: how much rarer the text's tokens are in the "
+        "model's training texts than is usual, in standard deviations.",
+    )
+    false_alarm_rate: OpenProbability | None = Field(
+        default=None, description="Share of in-domain texts above `max_surprise`, estimated when it was set."
+    )
+    surprise_table: Name | None = Field(
+        default=None, description="`sha256:…` of the model's `surprise.npz`, which `max_surprise` was set with."
+    )
+    accept_truncated: bool | None = Field(
+        default=None, description="false: abstain (`truncated`) when the text was cut."
+    )
 
 
-Rules = ArgmaxRule | PerLabelThresholdsRule
-Rule = Annotated[Rules, Field(discriminator="kind")]
+class AuditStratum(Document):
+    """How many accepted records are copied to the review topic, for confidences up to a bound."""
+
+    confidence_below: Probability = Field(description="For confidences below this; the last stratum must say 1.")
+    rate: Probability = Field(description="Probability with which a record of this stratum is copied.")
+
+
+class DriftBin(Document):
+    """One bin of the reference histogram of confidences."""
+
+    confidence_below: Probability = Field(description="For confidences below this; the last bin must say 1.")
+    share: Probability = Field(description="Share of the reference texts in this bin.")
+    least: Probability = Field(description="The share among all such texts is hardly below this.")
+    most: Probability = Field(description="The share among all such texts is hardly above this.")
+
+
+class DriftCheck(Document):
+    """The confidences that are usual, and when to say that they are not any more."""
+
+    bins: tuple[DriftBin, ...] = Field(min_length=1, description="The usual confidences, as a histogram.")
+    false_alarms_per_day: OpenProbability = Field(
+        description="Probability of an alarm on a day on which nothing has changed: half of it for the bounds of all "
+        "bins together, half for the live traffic."
+    )
+    void_guarantee: bool = Field(
+        description="true: after an alarm nothing is accepted (`guarantee_void`) until the worker is started again."
+    )
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        _check_ascending("drift.bins", [each.confidence_below for each in self.bins])
+        if not all(each.least <= each.share <= each.most for each in self.bins):
+            raise ValueError("drift.bins: share must lie between least and most")
+        return self
 
 
 class Guarantee(Document):
     """What was proven on the calibration data, and how."""
 
     method: Name = Field(description="The procedure that chose the thresholds, e.g. `ltt_fixed_sequence` or `sgr`.")
+    risk: Risk | None = Field(
+        default=None,
+        description="What is bounded: `selective_risk` (also when null), `label_risk` (of every label by itself), "
+        "`wrong_emitted`, `exact_match_error`, `false_negatives`.",
+    )
     target_risk: OpenProbability = Field(description="Largest share of wrong answers among the accepted records.")
-    confidence: OpenProbability = Field(description="Probability, over calibration sets, that the promise holds.")
+    confidence: OpenProbability | None = Field(
+        description="Probability, over calibration sets, that the promise holds; null: it holds on average over them."
+    )
     calibration_size: int = Field(ge=1, description="Number of labelled examples it was calibrated on.")
     coverage: Probability = Field(description="Share of the calibration examples that the rule accepts.")
     bound: Probability = Field(description="Upper confidence bound of the selective risk at the chosen thresholds.")
@@ -100,22 +137,68 @@ class Policy(Document):
     temperature: Finite = Field(
         gt=0, description="Logits are divided by it before softmax or sigmoid; 1 changes nothing."
     )
+    label_scaling: dict[str, Scaling] | None = Field(
+        default=None, description="Multi-label: how each label's logit is scaled, after the temperature."
+    )
+    groups: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] | None = Field(
+        default=None,
+        description="Names of groups and the labels in each, every label in one: the rule answers with groups. A "
+        "group's score is the sum of its labels' (multi-label: that any is true, were they independent).",
+    )
     rule: Rule = Field(description="What is decided, and when a record is accepted: one of the rules, told by `kind`.")
+    text: TextRules | None = Field(default=None, description="Texts that abstain whatever the model says of them.")
+    audit: tuple[AuditStratum, ...] | None = Field(
+        default=None,
+        description="Accepted records copied to the review topic, by confidence; `decision.audit_rate` is the least.",
+    )
+    drift: DriftCheck | None = Field(default=None, description="How it is noticed that the traffic has changed.")
     guarantee: Guarantee | None = Field(default=None, description="What the rule guarantees; null when nothing.")
     data_fingerprint: Name | None = Field(
         default=None, description="`sha256:…` of the labelled data it was made from; null when there was none."
     )
     created_at: Time = Field(description="When the policy was made, with a time zone.")
 
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the rule chooses from: the groups, or else the labels."""
+        return tuple(self.groups) if self.groups else self.labels
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         repeated = sorted({label for label in self.labels if self.labels.count(label) > 1})
         if repeated:
-            raise ValueError(f"labels: named twice: {_listed(repeated)}")
+            raise ValueError(f"labels: named twice: {listed(repeated)}")
         if self.rule.task is not self.task:
             raise ValueError(f"rule.kind: {self.rule.kind} is for {self.rule.task} models, this one is {self.task}")
-        self.rule.check_labels(self.labels)
+        if self.groups is not None:
+            _check_groups(self.groups, self.labels)
+        self.rule.check_labels(self.answers)
+        if self.label_scaling is not None:
+            _check_scaling(self.label_scaling, self.labels, self.task)
+        if self.audit is not None:
+            _check_ascending("audit", [stratum.confidence_below for stratum in self.audit])
+        if self.guarantee and isinstance(self.rule, ArgmaxRule) and self.rule.doubt_label:
+            raise ValueError("rule.doubt_label: no guarantee covers its answers: leave out one of the two")
         return self
+
+
+def _check_groups(groups: Mapping[str, Sequence[str]], labels: Sequence[str]) -> None:
+    grouped = [label for members in groups.values() for label in members]
+    if sorted(grouped) != sorted(labels):
+        astray = sorted({*grouped} ^ {*labels}) or sorted({label for label in grouped if grouped.count(label) > 1})
+        raise ValueError(f"groups: every label of the model must be in one group: {listed(astray)}")
+
+
+def _check_scaling(scaling: Mapping[str, Scaling], labels: Sequence[str], task: Task) -> None:
+    if task is Task.SINGLE_LABEL:
+        raise ValueError("label_scaling: is for multi_label models; for this one set temperature")
+    if sorted(scaling) != sorted(labels):
+        raise ValueError(f"label_scaling: needs every label of the model: {listed(sorted({*scaling} ^ {*labels}))}")
+
+
+def _check_ascending(key: str, bounds: Sequence[float]) -> None:
+    if list(bounds) != sorted(set(bounds)) or list(bounds[-1:]) != [1.0]:
+        raise ValueError(f"{key}: confidence_below must ascend, and the last must be 1")
 
 
 def policy_id(policy: Policy) -> str:
@@ -159,7 +242,7 @@ def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = dict(pairs)
     if len(keys) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"key named twice: {_listed(sorted({name for name in names if names.count(name) > 1}))}")
+        raise ValueError(f"key named twice: {listed(sorted({name for name in names if names.count(name) > 1}))}")
     return keys
 
 
@@ -175,12 +258,6 @@ def _one_line(error: ValidationError) -> str:
     what = what.removeprefix("Value error, ").removeprefix("Input ")
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{'.'.join(steps)}: {what}{more}" if steps else f"{what}{more}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """At most five names, so that a line stays a line."""
-    shown = ", ".join(repr(name) for name in names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
 _PLAIN_WORDS: Final = {

@@ -53,12 +53,20 @@ def fields(
         "confidence": round(decision.confidence, 6),
         "scores": dict(zip(model.labels, scores, strict=True)),
         "model": {"name": model.name, "revision": model.revision, "task": model.task},
-        "policy": provenance.policy,
+        "policy": _policy(provenance.policy, decision),
+        "audit_probability": decision.audit_probability,
         "truncated": prediction.truncated,
         "tokens": prediction.tokens,
         "processed_at": processed_at,
         "payload": orjson.Fragment(found.payload),
     }
+
+
+def _policy(policy: Mapping[str, Any] | None, decision: Decision) -> Mapping[str, Any] | None:
+    """What the event says of the policy; its guarantee may not stand at the moment."""
+    if policy is None or decision.guarantee_stands or policy["guarantee"] is None:
+        return policy
+    return {**policy, "guarantee": {**policy["guarantee"], "stands": False}}
 
 
 class EventRenderer:

@@ -21,8 +21,8 @@ from schemas.policy import Policy
 from worker import __version__
 from worker.batching import CloseReason, Wave
 from worker.clock import Clock
+from worker.decision.decider import Decider
 from worker.decision.policy import reference
-from worker.decision.rules import Rule
 from worker.errors import DeadReason, RecordError, Stage
 from worker.events import EventRenderer, Provenance, fields
 from worker.files import InputRow
@@ -89,7 +89,7 @@ class FileClassifier:
     """Classifies the rows of one file, a wave at a time; memory holds one wave."""
 
     def __init__(
-        self, *, name: str, intake: Intake, classifier: Classifier, rule: Rule, policy: Policy | None, clock: Clock
+        self, *, name: str, intake: Intake, classifier: Classifier, rule: Decider, policy: Policy | None, clock: Clock
     ) -> None:
         self._name = name
         self._intake = intake

@@ -10,19 +10,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from schemas.policy import AuditStratum
 from schemas.review import Reason
 from worker.batching import Gathered, Wave
 from worker.clock import Clock
-from worker.decision.audit import sampled
-from worker.decision.rules import Rule
+from worker.decision.audit import audit_probability, sampled
+from worker.decision.decider import Decider
+from worker.decision.drift import DriftState, DriftWatch
+from worker.decision.evidence import Evidence
 from worker.errors import DeadReason, RecordError, Stage
 from worker.events import EventRenderer
 from worker.ports import Classifier, InferenceStats
 from worker.records import (
     Decision,
     Destination,
+    Encoded,
     Found,
     Outcome,
     Outgoing,
@@ -36,10 +38,15 @@ Judged = tuple[Prediction, Decision] | RecordError
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """Which copies of an outcome are made beside the plain one."""
+    """Which copies of an outcome are made beside the plain one; `audit_rate` is the least of the strata's."""
 
     publish_abstained: bool = False
     audit_rate: float = 0.0
+    audit_strata: Sequence[AuditStratum] = ()
+
+    @property
+    def audits(self) -> bool:
+        return self.audit_rate > 0.0 or bool(self.audit_strata)
 
 
 @dataclass(slots=True)
@@ -54,7 +61,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Processed:
-    """A wave ready to be published, with what it cost. `deaths` says of each record, in order, whether it is dead."""
+    """A wave ready to be published, with what it cost.
+
+    `deaths` says of each record, in order, whether it is dead; `drift` what the policy's watch saw, if it has one.
+    """
 
     wave: Wave
     publication: Publication
@@ -63,6 +73,7 @@ class Processed:
     stats: InferenceStats
     infer_s: float
     decide_s: float
+    drift: DriftState | None = None
 
 
 class Pipeline:
@@ -73,11 +84,12 @@ class Pipeline:
         *,
         intake: Callable[[Record], Found],
         classifier: Classifier,
-        rule: Rule,
+        rule: Decider,
         renderer: EventRenderer,
         fits: Callable[[Outgoing], bool],
         routing: Routing,
         clock: Clock,
+        watch: DriftWatch | None = None,
     ) -> None:
         self._intake = intake
         self._classifier = classifier
@@ -86,6 +98,7 @@ class Pipeline:
         self._fits = fits
         self._routing = routing
         self._clock = clock
+        self._watch = watch
 
     def gather(self, records: Sequence[Record]) -> list[Gathered]:
         """Find and tokenize the texts of one poll; a bad record is kept, with its reason, in its place."""
@@ -108,9 +121,9 @@ class Pipeline:
         encoded = [item.encoded for item in wave.items if item.encoded is not None]
         inferred = self._classifier.predict(encoded)
         inferred_at = self._clock.monotonic()
-        judged = self._judge(wave.items, inferred.results)
-        tally = Tally()
         now = self._clock.time()
+        judged, drift = self._judge(wave.items, inferred.results, now)
+        tally = Tally()
         deaths: list[bool] = []
         outgoing: list[Outgoing] = []
         for item, judgement in zip(wave.items, judged, strict=True):
@@ -125,6 +138,7 @@ class Pipeline:
             stats=inferred.stats,
             infer_s=inferred_at - began,
             decide_s=self._clock.monotonic() - inferred_at,
+            drift=drift,
         )
 
     def _find(self, record: Record) -> Found | RecordError:
@@ -133,15 +147,32 @@ class Pipeline:
         except RecordError as error:
             return error
 
-    def _judge(self, items: Sequence[Gathered], results: Sequence[Prediction | RecordError]) -> list[Judged]:
-        predictions = [result for result in results if isinstance(result, Prediction)]
-        decisions = iter(self._rule.decide(np.stack([p.scores for p in predictions])) if predictions else ())
-        pending = iter(results)
+    def _judge(
+        self, items: Sequence[Gathered], results: Sequence[Prediction | RecordError], now: float
+    ) -> tuple[list[Judged], DriftState | None]:
+        """For each record its error, or its decision with the scores it was made from (calibrated)."""
+        encoded = [item.encoded for item in items if item.encoded is not None]
+        solved = [(text, each) for text, each in zip(encoded, results, strict=True) if isinstance(each, Prediction)]
+        decided, drift = self._decide(solved, now)
+        decisions, pending = iter(decided), iter(results)
         judged: list[Judged] = []
         for item in items:
             result = item.text if isinstance(item.text, RecordError) else next(pending)
-            judged.append(result if isinstance(result, RecordError) else (result, next(decisions)))
-        return judged
+            judged.append(result if isinstance(result, RecordError) else next(decisions))
+        return judged, drift
+
+    def _decide(
+        self, solved: Sequence[tuple[Encoded, Prediction]], now: float
+    ) -> tuple[list[tuple[Prediction, Decision]], DriftState | None]:
+        if not solved:
+            return [], None
+        encoded, predictions = zip(*solved, strict=True)
+        decided = self._rule.decide_wave(Evidence.of(encoded, predictions), watch=self._watch, now=now)
+        calibrated = [
+            Prediction(scores, prediction.tokens, prediction.truncated)
+            for scores, prediction in zip(decided.scores, predictions, strict=True)
+        ]
+        return list(zip(calibrated, decided.decisions, strict=True)), decided.drift
 
     def _outcome(self, item: Gathered, judged: Judged, tally: Tally, now: float) -> tuple[list[Outgoing], bool]:
         if not isinstance(judged, RecordError):
@@ -168,11 +199,10 @@ class Pipeline:
             destinations.append(Destination.OUTPUT)
         if decision.outcome is Outcome.ABSTAINED:
             destinations.append(Destination.REVIEW)
-        elif sampled(item.record.id, self._routing.audit_rate):
-            destinations.append(Destination.REVIEW)
-            decision = Decision(
-                decision.outcome, decision.labels, decision.confidence, (*decision.reasons, Reason.AUDIT_SAMPLE)
-            )
+        elif self._routing.audits:
+            decision = self._audited(item.record, decision)
+            if Reason.AUDIT_SAMPLE in decision.reasons:
+                destinations.append(Destination.REVIEW)
         if not isinstance(item.text, Found):
             raise TypeError("a record without a text has no prediction")
         found = item.text
@@ -187,6 +217,12 @@ class Pipeline:
             )
             for destination in destinations
         ], decision
+
+    def _audited(self, record: Record, decision: Decision) -> Decision:
+        """The accepted decision with its chance of being copied to review, and the reason if it is."""
+        rate = audit_probability(decision.confidence, least=self._routing.audit_rate, strata=self._routing.audit_strata)
+        reasons = (*decision.reasons, Reason.AUDIT_SAMPLE) if sampled(record.id, rate) else decision.reasons
+        return decision._replace(reasons=reasons, audit_probability=rate)
 
 
 def _count(tally: Tally, decision: Decision) -> None:

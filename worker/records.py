@@ -107,18 +107,20 @@ class Outcome(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A prediction turned into accepted or abstained.
 
     `labels`: one for single-label, zero or more for multi-label, most likely first. `reasons`: from
-    `schemas.review.Reason`, most important first; never empty when abstained. `audit` asks for a copy in review.
+    `schemas.review.Reason`, most important first; never empty when abstained. `audit_probability`: how likely it was
+    that this accepted record is copied to review. `guarantee_stands` is false after a drift alarm.
     """
 
     outcome: Outcome
     labels: tuple[str, ...]
     confidence: float
     reasons: tuple[str, ...] = ()
+    audit_probability: float | None = None
+    guarantee_stands: bool = True
 
 
 class Destination(StrEnum):

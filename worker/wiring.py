@@ -18,8 +18,10 @@ from worker.batching import BatchPolicy
 from worker.clock import Clock, Deadline, SystemClock
 from worker.config import KafkaSettings, Settings
 from worker.dead_letter_limit import DeadLetterLimit, DeadLetterPolicy
+from worker.decision.decider import Decider
+from worker.decision.domain import SurpriseTable, load_surprise
+from worker.decision.drift import DriftWatch
 from worker.decision.policy import reference, rule_for
-from worker.decision.rules import Rule
 from worker.errors import PolicyError
 from worker.events import EventRenderer, Provenance
 from worker.inference.engine import Engine, EngineOptions
@@ -120,10 +122,11 @@ def load(settings: Settings) -> Engine:
     )
 
 
-def decide_by(settings: Settings, engine: Engine) -> tuple[Policy | None, Rule]:
-    """The policy (the named file's, else the model's own) and its rule. Raises PolicyError."""
+def decide_by(settings: Settings, engine: Engine) -> tuple[Policy | None, Decider]:
+    """The policy (the named file's, else the model's own) and how it decides. Raises PolicyError."""
     policy = policy_of(settings.decision.policy, engine.policy_file)
-    return policy, rule_for(engine.info, policy, min_confidence=settings.decision.min_confidence)
+    rule = rule_for(engine.info, policy, min_confidence=settings.decision.min_confidence, surprise=surprise_of(engine))
+    return policy, rule
 
 
 def policy_of(named: Path | None, own: Path | None) -> Policy | None:
@@ -135,6 +138,11 @@ def policy_of(named: Path | None, own: Path | None) -> Policy | None:
         return load_policy(path)
     except InvalidPolicy as error:
         raise PolicyError(str(error)) from error
+
+
+def surprise_of(engine: Engine) -> SurpriseTable | None:
+    """The model's table of token surprise, if it has one. Raises PolicyError."""
+    return load_surprise(engine.surprise_file) if engine.surprise_file else None
 
 
 def connection_of(kafka: KafkaSettings) -> Connection:
@@ -224,7 +232,7 @@ def _pipeline(
     settings: Settings,
     intake: Intake,
     engine: Engine,
-    rule: Rule,
+    rule: Decider,
     policy: Policy | None,
     publisher: Publisher,
     clock: Clock,
@@ -239,6 +247,9 @@ def _pipeline(
         rule=rule,
         renderer=EventRenderer(provenance),
         fits=fits,
-        routing=Routing(settings.decision.publish_abstained, settings.decision.audit_rate),
+        routing=Routing(
+            settings.decision.publish_abstained, settings.decision.audit_rate, (policy and policy.audit) or ()
+        ),
         clock=clock,
+        watch=DriftWatch(policy.drift) if policy and policy.drift else None,
     )

@@ -79,7 +79,7 @@ def classify(
     from worker.inference.loading import load_engine
     from worker.intake import Intake
     from worker.observability.logging import configure
-    from worker.wiring import policy_of
+    from worker.wiring import policy_of, surprise_of
 
     configure(level="warning")
     kind = input_format or (InputFormat.TXT if input_file == STANDARD_STREAM else format_of(input_file))
@@ -98,7 +98,7 @@ def classify(
             name=str(input_file),
             intake=intake,
             classifier=engine,
-            rule=rule_for(engine.info, chosen, min_confidence=min_confidence),
+            rule=rule_for(engine.info, chosen, min_confidence=min_confidence, surprise=surprise_of(engine)),
             policy=chosen,
             clock=SystemClock(),
         )

@@ -81,13 +81,13 @@ def _judged_model(
     from worker.inference.loading import load_engine
     from worker.learning.datasets import load_labelled
     from worker.learning.evaluate import judge_model
-    from worker.wiring import policy_of
+    from worker.wiring import policy_of, surprise_of
 
     texts = load_labelled(data, fields, prefer=("test", "validation"))
     engine = load_engine(model, precision=precision)
     try:
         own = policy_of(policy, engine.policy_file)
-        rule = rule_for(engine.info, own, min_confidence=min_confidence)
+        rule = rule_for(engine.info, own, min_confidence=min_confidence, surprise=surprise_of(engine))
         with _progress() as progress:
             bar = progress.add_task(f"{model} on {data.name}", total=len(texts))
             return judge_model(

@@ -1,25 +1,51 @@
-"""What every decision rule offers."""
+"""What every decision rule offers: answers for a whole wave, in columns, with marks against those it doubts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from worker.records import Decision
+from worker.decision.confidence import Confidence
+from worker.decision.evidence import Scores as Scores
+from worker.decision.reasons import Marks, reasons_of
+from worker.records import Decision, Outcome
 
-Scores = NDArray[np.floating]
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """A wave's decisions in columns: `answers` (the labels of each text), `confidence` and `marks`, all [texts]."""
+
+    answers: Sequence[tuple[str, ...]]
+    confidence: Confidence
+    marks: Marks
+
+    def decisions(self, *, guarantee_stands: bool = True) -> list[Decision]:
+        """One decision for each text: accepted where there is no mark. A confidence that is no number counts as 0."""
+        certain = np.clip(np.nan_to_num(self.confidence), 0.0, 1.0).tolist()
+        return [
+            Decision(
+                Outcome.ABSTAINED if marks else Outcome.ACCEPTED,
+                answer,
+                confidence,
+                reasons_of(marks),
+                None,
+                guarantee_stands,
+            )
+            for answer, confidence, marks in zip(self.answers, certain, self.marks.tolist(), strict=True)
+        ]
 
 
 class Rule(Protocol):
-    """Turns scores into decisions. Stateless: the same scores always give the same decisions."""
+    """Turns scores into verdicts. Stateless: the same scores always give the same verdicts."""
 
     @property
     def threshold(self) -> float | None:
         """The one confidence below which the rule abstains, if it has just one: stated in events."""
         ...
 
-    def decide(self, scores: Scores) -> list[Decision]:
-        """One decision for each row of probabilities [texts, labels]."""
+    def judge(self, scores: Scores) -> Verdicts:
+        """A verdict for each row of calibrated probabilities [texts, labels]; there may be no rows."""
         ...

@@ -1,37 +1,51 @@
-"""Rules for models whose labels exclude each other (softmax)."""
+"""Rules with one answer for each text: the most likely label, and the checks against it."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from schemas.review import Reason
-from worker.decision.rules import Scores
-from worker.records import Decision, Outcome
+from schemas.rules import ArgmaxRule, DoubtLabel, TopLabelRule
+from worker.decision.confidence import SINGLE_SCORES, margin
+from worker.decision.reasons import mark, no_marks
+from worker.decision.rules import Scores, Verdicts
 
 
-@dataclass(frozen=True)
 class MostLikely:
-    """The most likely label; abstains with `low_confidence` when its probability is under `threshold`.
+    """The most likely label; ties go to the one that comes first in the model's order.
 
-    Ties go to the label that comes first in the model's order.
+    Checks say what must hold, not what must not: a score that is no number is never accepted.
     """
 
-    labels: tuple[str, ...]
-    threshold: float
+    def __init__(self, labels: tuple[str, ...], rule: ArgmaxRule | TopLabelRule) -> None:
+        own = rule.thresholds or {}
+        self.threshold = None if own else rule.min_confidence
+        self._answers = [(label,) for label in labels]
+        self._thresholds = np.array([own.get(label, rule.min_confidence) for label in labels])
+        self._watched = np.isin(labels, rule.watched_labels or ())
+        self._confidence = SINGLE_SCORES[rule.score or "max_probability"]
+        self._min_margin = rule.min_margin if isinstance(rule, ArgmaxRule) else None
+        self._doubt = rule.doubt_label if isinstance(rule, ArgmaxRule) else None
 
-    def decide(self, scores: Scores) -> list[Decision]:
+    def judge(self, scores: Scores) -> Verdicts:
+        marks = no_marks(len(scores))
         if len(scores) == 0:
-            return []
-        best = np.argmax(scores, axis=1)
-        confidences = scores[np.arange(len(scores)), best].astype(float)
-        return [
-            self._decision(label=self.labels[index], confidence=confidence)
-            for index, confidence in zip(best.tolist(), confidences.tolist(), strict=True)
-        ]
+            return Verdicts((), np.empty(0), marks)
+        best = scores.argmax(axis=1)
+        confidence = self._confidence(scores)
+        mark(marks, ~(confidence >= self._thresholds[best].astype(confidence.dtype)), Reason.LOW_CONFIDENCE)
+        if self._min_margin is not None:
+            mark(marks, ~(margin(scores) >= self._min_margin), Reason.SMALL_MARGIN)
+        mark(marks, self._watched[best], Reason.WATCHED_LABEL)
+        verdicts = Verdicts([self._answers[index] for index in best.tolist()], confidence, marks)
+        return verdicts if self._doubt is None else _with_doubt(verdicts, scores, self._doubt)
 
-    def _decision(self, *, label: str, confidence: float) -> Decision:
-        if confidence < self.threshold:
-            return Decision(Outcome.ABSTAINED, (label,), confidence, (Reason.LOW_CONFIDENCE,))
-        return Decision(Outcome.ACCEPTED, (label,), confidence)
+
+def _with_doubt(verdicts: Verdicts, scores: Scores, doubt: DoubtLabel) -> Verdicts:
+    """The texts between two labels answered with the label of doubt, and accepted."""
+    doubtful = margin(scores) < doubt.margin
+    answers = [
+        (doubt.label,) if instead else answer
+        for answer, instead in zip(verdicts.answers, doubtful.tolist(), strict=True)
+    ]
+    return Verdicts(answers, verdicts.confidence, np.where(doubtful, no_marks(1), verdicts.marks))

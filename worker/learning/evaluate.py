@@ -14,8 +14,8 @@ import numpy as np
 
 from schemas.policy import Policy
 from worker.decision.calibration import tempered
+from worker.decision.decider import Decider
 from worker.decision.policy import rule_for
-from worker.decision.rules import Rule
 from worker.errors import DataError, RecordError
 from worker.learning.datasets import Fields, LabelledTexts, row_labels
 from worker.learning.metrics import Judged, Numbers
@@ -42,7 +42,7 @@ class Answer:
 
 def judge_model(
     classifier: Classifier,
-    rule: Rule,
+    rule: Decider,
     data: LabelledTexts,
     *,
     temperature: float = 1.0,
@@ -143,7 +143,7 @@ def judged(answers: Sequence[Answer], labels: tuple[str, ...], *, multi_label: b
 
 
 def _answers(
-    classifier: Classifier, rule: Rule, data: LabelledTexts, progress: Callable[[int], None]
+    classifier: Classifier, rule: Decider, data: LabelledTexts, progress: Callable[[int], None]
 ) -> Iterator[Answer]:
     labels = classifier.info.labels
     for start in range(0, len(data), CHUNK):
