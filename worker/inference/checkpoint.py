@@ -88,6 +88,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise ModelError(f"{folder}: the model brings code of its own (auto_map), which is never run: use another one")
     tokenizer_config = _read_json(folder / "tokenizer_config.json")
     tokenizer = _tokenizer(folder)
+    _check_vocabulary(folder, config, tokenizer)
     if _first(folder, OPENVINO_FILES + SAFETENSORS_FILES) is None:
         raise ModelError(_without_weights(folder))
     pad_id = _pad_id(folder, config, tokenizer_config, tokenizer)
@@ -159,6 +160,13 @@ def _tokenizer(folder: Path) -> Tokenizer:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the tokenizer raises bare Exception
         raise ModelError(f"{path}: cannot be read: {error}") from error
+
+
+def _check_vocabulary(folder: Path, config: Mapping[str, Any], tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer whose ids point behind the embedding table: not every backend would notice."""
+    known, embedded = tokenizer.get_vocab_size(with_added_tokens=True), config.get("vocab_size")
+    if isinstance(embedded, int) and known > embedded:
+        raise ModelError(f"{folder}: the tokenizer has {known} tokens, the model {embedded}: they are not of one model")
 
 
 def _labels(folder: Path, config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ class OpenVinoModel:
         try:
             self._model: Any = ov.Core().read_model(path)
         except RuntimeError as error:
-            raise ModelError(f"{path}: OpenVINO cannot read this model: {_first_line(error)}") from error
+            raise ModelError(f"{path}: OpenVINO cannot read this model: {_in_one_line(error)}") from error
         self.path = path
         self.inputs = _checked_inputs(path, self._model)
         self.quantized: bool = any(op.get_type_name() == "FakeQuantize" for op in self._model.get_ops())
@@ -79,7 +79,7 @@ class OpenVinoModel:
             compiled = ov.Core().compile_model(self._model, DEVICE, settings)
             requests = [compiled.create_infer_request() for _ in range(plan.workers)]
         except RuntimeError as error:
-            raise ModelError(f"{self.path}: OpenVINO cannot compile this model: {_first_line(error)}") from error
+            raise ModelError(f"{self.path}: OpenVINO cannot compile this model: {_in_one_line(error)}") from error
         return OpenVinoBackend(requests, self.inputs)
 
 
@@ -125,13 +125,13 @@ def choose_precision(wanted: str, file: Path, *, quantized: bool) -> str:
     if quantized != (wanted == "int8"):
         advice = "set model.precision: int8" if quantized else "it is not: choose another model.precision"
         raise ModelError(f"{file}: int8 needs a quantized model, and a quantized model needs int8; {advice}")
-    offered = ["float32", *(["bfloat16"] if _computes_bfloat16() else [])]
+    offered = ["float32", *(["bfloat16"] if computes_bfloat16() else [])]
     if wanted not in ("auto", "int8", *offered):
         raise ModelError(f"model.precision {wanted} is not offered by openvino on this CPU: {', '.join(offered)}")
     return offered[-1] if wanted == "auto" else wanted
 
 
-def _computes_bfloat16() -> bool:
+def computes_bfloat16() -> bool:
     return "BF16" in ov.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
@@ -145,13 +145,13 @@ def _translated(error: RuntimeError) -> EngineOverloaded | EngineFailed:
     message = str(error).lower()
     if any(sign in message for sign in OUT_OF_MEMORY):
         return EngineOverloaded("out of memory")
-    return EngineFailed(f"OpenVINO refuses this micro-batch: {_first_line(error)}")
+    return EngineFailed(f"OpenVINO refuses this micro-batch: {_in_one_line(error)}")
 
 
-def _first_line(error: RuntimeError) -> str:
-    """The vendor's own words; the first line of its messages only says in which of its files it was raised."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if not line.startswith(("Exception from", "Check '"))), "no reason given")
+def _in_one_line(error: RuntimeError) -> str:
+    """The vendor's own words on one line, without those that say in which of its files they were raised."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(("Exception from", "Check '")))[:300]
 
 
 def _checked_inputs(path: Path, model: Any) -> frozenset[str]:
