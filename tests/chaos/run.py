@@ -78,7 +78,7 @@ def run(
     with Watcher(site.direct, site.outgoing) as watcher, Fleet(folder, config) as fleet:
         with sender:
             fleet.keep(USUAL_WORKERS)
-            _await(lambda: len({place.partition for place in list(watcher.seen)}) == partitions, "a first outcome")
+            _await(lambda: len({place.partition for place in watcher.seen.copy()}) == partitions, "a first outcome")
             spans = _hurt(Faults(site, fleet), faults, seconds, sender, watcher, random.Random(seed), say)
         holds(lambda: not _waiting(sender, watcher, float("inf")), RECOVERY_TIMEOUT_S)
         exits = fleet.stop(STOP_TIMEOUT_S)
@@ -125,7 +125,7 @@ def _await(condition: Callable[[], bool], what: str) -> None:
 
 def _waiting(sender: Sender, watcher: Watcher, before: float) -> int:
     """How many records that were sent before a moment have no outcome yet."""
-    return sum(at <= before and place not in watcher.seen for place, at in list(sender.acknowledged.items()))
+    return sum(at <= before and place not in watcher.seen for place, at in sender.acknowledged.copy().items())
 
 
 def _measured(
