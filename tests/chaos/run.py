@@ -78,7 +78,7 @@ def run(
     with Watcher(site.direct, site.outgoing) as watcher, Fleet(folder, config) as fleet:
         with sender:
             fleet.keep(USUAL_WORKERS)
-            _await(lambda: len({place.partition for place in watcher.seen.copy()}) == partitions, "a first outcome")
+            _await_first(watcher, fleet, partitions)
             spans = _hurt(Faults(site, fleet), faults, seconds, sender, watcher, random.Random(seed), say)
         holds(lambda: not _waiting(sender, watcher, float("inf")), RECOVERY_TIMEOUT_S)
         exits = fleet.stop(STOP_TIMEOUT_S)
@@ -118,9 +118,17 @@ def _hurt(
     return spans
 
 
-def _await(condition: Callable[[], bool], what: str) -> None:
-    if not holds(condition, START_TIMEOUT_S):
-        raise AssertionError(f"the workers did not come to {what} within {START_TIMEOUT_S:g} s")
+def _await_first(watcher: Watcher, fleet: Fleet, partitions: int) -> None:
+    """Until every partition has had an outcome."""
+
+    def started() -> bool:
+        fleet.keep(USUAL_WORKERS)
+        return bool(fleet.deaths) or len({place.partition for place in watcher.seen.copy()}) == partitions
+
+    if not holds(started, START_TIMEOUT_S):
+        raise AssertionError(f"the workers had no outcome of every partition within {START_TIMEOUT_S:g} s")
+    if fleet.deaths:
+        raise AssertionError(f"a worker ended before anything was done to it: {fleet.deaths[0]}")
 
 
 def _waiting(sender: Sender, watcher: Watcher, before: float) -> int:
