@@ -11,6 +11,8 @@ from typing import Any
 from kafka.errors import KafkaError
 from kafka.record.default_records import DefaultRecordBatch
 
+from worker.kafka.encoding import RawName
+
 WRITTEN_FOR = "3.0.12"
 
 
@@ -24,6 +26,36 @@ def restore_parked_records(consumer: Any) -> None:
     fetcher._next_partition_records = fetcher._next_partition_records or None
 
 
+class _UnconsumedJoin:
+    """A join under way that is not over for the coordinator before a poll has taken its result."""
+
+    def __init__(self, coordinator: Any, task: Any) -> None:
+        self._coordinator = coordinator
+        self._task = task
+
+    @property
+    def is_done(self) -> bool:
+        """For the coordinator this means: worth nothing, join anew."""
+        return bool(self._task.failed()) or (self._task.is_done and bool(self._coordinator._generation.is_lost()))
+
+    def add_callback(self, *arguments: Any) -> None:
+        self._task.add_callback(*arguments)
+
+    def add_errback(self, *arguments: Any) -> None:
+        self._task.add_errback(*arguments)
+
+
+def keep_finished_join(consumer: Any) -> None:
+    """D28: a join that ends between two polls is thrown away, and joining anew starts a rebalance for everyone.
+
+    Members that take turns in it rebalance for ever. Call before every poll.
+    """
+    coordinator = consumer._coordinator
+    task = coordinator._join_task
+    if task is not None and not isinstance(task, _UnconsumedJoin):
+        coordinator._join_task = _UnconsumedJoin(coordinator, task)
+
+
 def stop_sending(producer: Any) -> None:
     """D24: `close(timeout=0)` raises when records are unsent, and leaves the sending thread running.
 
@@ -35,9 +67,9 @@ def stop_sending(producer: Any) -> None:
         producer._sender.force_close()
 
 
-class _Undecodable(bytearray):
+class _AnyBytes(bytearray):
     def decode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> str:
-        return super().decode(encoding, errors)
+        return RawName(super().decode(encoding, errors))
 
 
 class _TolerantBuffer(bytearray):
@@ -45,7 +77,7 @@ class _TolerantBuffer(bytearray):
 
     def __getitem__(self, index: Any) -> Any:
         part = super().__getitem__(index)
-        return _Undecodable(part) if isinstance(index, slice) else part
+        return _AnyBytes(part) if isinstance(index, slice) else part
 
 
 _read_strictly = DefaultRecordBatch._read_msg
@@ -62,6 +94,6 @@ def _read_tolerantly(batch: Any, *arguments: Any) -> Any:
 def accept_any_header_name() -> None:
     """D26: a header name that is not UTF-8 makes the record, and so its partition, unreadable for ever.
 
-    Such names are decoded with surrogate escapes instead, which `worker.kafka.encoding` turns back into their bytes.
+    Such names are decoded with surrogate escapes instead, and written again as the bytes they were.
     """
     DefaultRecordBatch._read_msg = _read_tolerantly

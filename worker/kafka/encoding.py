@@ -35,7 +35,7 @@ class ValueSerializer(Serializer):  # type: ignore[misc]
         return None if data is NOTHING else data
 
 
-class _RawName(str):
+class RawName(str):
     """A header name that is not UTF-8: it was read with surrogate escapes and is written as the bytes it was."""
 
     __slots__ = ()
@@ -65,7 +65,7 @@ def _client_name(name: str) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return _RawName(name)
+        return RawName(name)
     return name
 
 

@@ -19,7 +19,7 @@ from kafka.structs import TopicPartition as ClientPartition
 
 from worker.clock import Clock, Deadline, SystemClock
 from worker.errors import BrokerUnavailable
-from worker.kafka.client_defects import restore_parked_records
+from worker.kafka.client_defects import keep_finished_join, restore_parked_records
 from worker.kafka.connection import Connection
 from worker.kafka.consumer import ConsumerSettings, RebalanceFlag, leave, opening_consumer
 from worker.kafka.membership import Identity, stable_identity
@@ -80,6 +80,7 @@ class KafkaSource:
             return Polled()
         before = consumer.group_metadata()
         restore_parked_records(consumer)
+        keep_finished_join(consumer)
         try:
             batches = consumer.poll(timeout_ms=self._patience_ms(before, timeout_s))
         except Exception as error:  # noqa: BLE001 - the client's own bugs come out of here as anything
