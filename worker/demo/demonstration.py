@@ -36,11 +36,12 @@ STALL_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to show. `broker`: a kind or `HOST:PORT`, as `worker.devbroker.start` takes it."""
+    """What to show. `broker`: a kind or `HOST:PORT`, as `worker.devbroker.start` takes it; `samples`: of each kind."""
 
     messages: int
     broker: str
     model: str
+    samples: int = 3
 
 
 @dataclass
@@ -81,7 +82,7 @@ def demonstrate(plan: Plan, screen: Screen) -> Verdict:
             seconds = _follow(worker, sending, reader, topics, screen, expected=len(to_send))
             worker.stop()
         with laps.lap("check"):
-            samples = Samples()
+            samples = Samples(plan.samples)
             seen = samples.watching(_outcomes(broker, topics))
             verdict = check(sending.sent, seen, exactly_once=broker.transactional)
         screen.samples(samples)

@@ -35,12 +35,13 @@ class LiveCounts:
     def update(self, tally: Tally, *, seconds: float) -> None:
         """`seconds`: since the first message was sent."""
         self._tally, self._seconds = tally, seconds
-        new = tally.messages > self._printed
-        if new and not self._console.is_terminal and time.monotonic() >= self._next_line_at:
+        if not self._console.is_terminal and time.monotonic() >= self._next_line_at:
             self.print_line()
 
     def print_line(self) -> None:
-        """Everything in one line."""
+        """Everything in one line, if it is news."""
+        if self._tally.messages == self._printed:
+            return
         self._next_line_at = time.monotonic() + PLAIN_EVERY_S
         self._printed = self._tally.messages
         counts = ", ".join(f"{self._tally.by_destination[each]:,} {name}" for each, name in NAMES.items())
@@ -76,7 +77,7 @@ class LiveCounts:
             share = count / self._tally.messages if self._tally.messages else 0.0
             table.add_row(Text(name, style=COLOURS[destination]), f"{count:,}", f"{share:.1%}")
         for reason, count in sorted(self._tally.reasons.items()):
-            table.add_row(Text(f"  {reason}", style="dim"), Text(f"{count:,}", style="dim"), "")
+            table.add_row(Text.assemble("  ", (reason, "dim")), Text(f"{count:,}", style="dim"), "")
         return table
 
     def _labels(self) -> Table:

@@ -10,7 +10,6 @@ from typing import Any
 from worker.demo.outcomes import DeadLetter, Outcome
 from worker.records import Destination
 
-EACH = 3
 SHORT = 60
 Details = tuple[str, ...]
 
@@ -19,7 +18,7 @@ Details = tuple[str, ...]
 class Samples:
     """The first outcomes of each kind, as different from one another as the run has them (labels, reasons)."""
 
-    each: int = EACH
+    each: int
     _distinct: dict[Destination, dict[Details, Outcome]] = field(default_factory=dict)
     _others: dict[Destination, list[Outcome]] = field(default_factory=dict)
 

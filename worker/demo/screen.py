@@ -22,6 +22,7 @@ from worker.demo.samples import Samples, laid_out, shortened
 
 WIDEST = 100
 MARGIN = "  "
+GAP = "   "
 NAME_WIDTH = 26
 REFRESH_PER_SECOND = 10
 
@@ -72,11 +73,11 @@ class Screen:
         """What the check found, and how fast it went."""
         self._results.print(Text("check: the three topics, read back from their beginning, read-committed"))
         for good, line in findings(verdict):
-            mark = Text("  ok     ", style="green") if good else Text("  FAULT  ", style="bold red")
-            self._results.print(mark + Text(line), soft_wrap=True)
-        rate = f"   {verdict.messages:,} messages in {seconds:.1f} s: {verdict.messages / seconds:,.0f} messages/s"
-        style = "bold green" if verdict.good else "bold red"
-        self._results.print(Text.assemble("\n", (conclusion(verdict), style), rate), soft_wrap=True)
+            mark = ("ok", "green") if good else ("FAULT", "bold red")
+            self._results.print(Text.assemble(MARGIN, mark, " " * (7 - len(mark[0])), line), soft_wrap=True)
+        rate = f"{verdict.messages:,} messages in {seconds:.1f} s: {verdict.messages / seconds:,.0f} messages/s"
+        said = (conclusion(verdict), "bold green" if verdict.good else "bold red")
+        self._results.print(Text.assemble("\n", said, GAP, rate), soft_wrap=True)
 
     def failure(self, log: str) -> None:
         """The last lines of a worker that failed."""
@@ -90,8 +91,8 @@ class Screen:
 
     def _sample(self, name: str, outcome: Outcome, *, colour: str) -> None:
         record = outcome.record
-        where = f"   {record.topic}, partition {record.partition}, offset {record.offset}"
-        self._results.print(Text.assemble((name, f"bold {colour}"), (where, "dim")), soft_wrap=True)
+        where = f"{record.topic}, partition {record.partition}, offset {record.offset}"
+        self._results.print(Text.assemble((name, f"bold {colour}"), GAP, (where, "dim")), soft_wrap=True)
         width = min(self._results.width, WIDEST) - len(MARGIN)
         text = _event(record.value, width) if isinstance(outcome.content, Event) else _dead_letter(outcome)
         self._results.print(text, "", soft_wrap=True, sep="\n")
@@ -150,6 +151,6 @@ def _dead_letter(outcome: Outcome) -> Text:
     lines += [(name, (value or b"").decode(errors="replace")) for name, value in record.headers]
     text = Text()
     for name, value in lines:
-        text.append(f"{MARGIN}{name:<{NAME_WIDTH}}  ", style="dim").append(f"{value}\n")
+        text.append(MARGIN).append(name, style="dim").append(" " * (NAME_WIDTH + 2 - len(name))).append(f"{value}\n")
     text.rstrip()
     return text

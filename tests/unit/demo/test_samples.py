@@ -23,7 +23,7 @@ JSON = st.recursive(
 def test_samples_are_as_different_as_the_run_has_them() -> None:
     """Other reasons before repeats of one."""
     run = [dead((0, n)) for n in range(5)] + [dead((0, 9), reason=DeadReason.EMPTY_TEXT)]
-    samples = Samples()
+    samples = Samples(3)
 
     passed = list(samples.watching(run))
 
@@ -33,7 +33,7 @@ def test_samples_are_as_different_as_the_run_has_them() -> None:
 
 def test_few_outcomes_are_all_shown() -> None:
     """Fewer than three, or none."""
-    samples = Samples()
+    samples = Samples(3)
 
     list(samples.watching([enriched((0, 0))]))
 

@@ -62,7 +62,7 @@ def test_at_least_once_says_that_it_is_less() -> None:
 
 def test_samples_show_events_as_json_and_dead_letters_with_headers() -> None:
     """Each with the topic it stands in."""
-    seen, samples = Seen(), Samples()
+    seen, samples = Seen(), Samples(3)
     list(samples.watching(RIGHT))
 
     seen.screen.samples(samples)
