@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from worker.cli.interruption import interrupt_once
 from worker.devbroker import DevBrokerUnavailable, start
 
 LOOK_EVERY_S = 0.5
@@ -25,8 +25,7 @@ def broker(
 
     Example: emostream broker --kind jvm --port 9092
     """
-    signal.signal(signal.SIGINT, _interrupt_once)
-    signal.signal(signal.SIGTERM, _interrupt_once)
+    interrupt_once()
     try:
         with start(kind, port=port, report=lambda line: typer.echo(line, err=True)) as running:
             typer.echo(running.bootstrap_servers)
@@ -36,10 +35,3 @@ def broker(
     except KeyboardInterrupt:
         return
     raise DevBrokerUnavailable("the broker ended by itself")
-
-
-def _interrupt_once(_number: int, _frame: object) -> NoReturn:
-    """Later signals must not interrupt the cleaning up, which ends by itself."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
+
+from worker.cli.interruption import ignore_interrupts, interrupt_once
 
 INTERRUPTED = 130
 
@@ -25,15 +26,14 @@ def demo(
 
     Example: emostream demo --messages 5000 --broker localhost:9092
     """
-    signal.signal(signal.SIGINT, _interrupt_once)
-    signal.signal(signal.SIGTERM, _interrupt_once)
+    interrupt_once()
     try:
         good = _show(messages, broker, _resolved(model))
     except KeyboardInterrupt:
         typer.echo("emostream: interrupted; nothing is left behind", err=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
-        _ignore_signals()  # nothing is left to be stopped, and the interpreter does not like it on its way out
+        ignore_interrupts()  # nothing is left to be stopped, and the interpreter does not like it on its way out
     if not good:
         raise typer.Exit(1)
 
@@ -58,14 +58,3 @@ def _show(messages: int, broker: str, model: str) -> bool:
 def _resolved(model: str) -> str:
     """The worker runs in a folder of its own, where a relative path would lead elsewhere."""
     return str(Path(model).resolve()) if Path(model).is_dir() else model
-
-
-def _interrupt_once(_number: int, _frame: object) -> NoReturn:
-    """Later signals must not interrupt the cleaning up, which ends by itself."""
-    _ignore_signals()
-    raise KeyboardInterrupt
-
-
-def _ignore_signals() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
