@@ -95,8 +95,10 @@ def load_base(
     A head of the same size is kept, any other is new. With `vocabulary_size` the WordPiece vocabulary is cut to the
     pieces that `texts` use most.
     """
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, logging
 
+    logging.set_verbosity_error()  # a report of the new head's missing weights at each load
+    logging.disable_progress_bar()
     source = _resolved(name)
     problem = "multi_label_classification" if multi_label else "single_label_classification"
     try:

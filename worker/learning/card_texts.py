@@ -35,12 +35,13 @@ _DEV_SLICES = (
 _EMOTION_LIMITS = (
     'The texts are short and lower-case, nearly all say "i feel" or "i am feeling" somewhere, and every one has '
     "exactly one of six labels. There is no neutral class: a text without emotion gets one of the six all the same. "
-    "Other topics, registers and languages are outside of what was measured; put a policy that abstains in front. The labels "
-    "come from hashtags and are partly wrong. Not for decisions about people."
+    "Other topics, registers and languages are outside of what was measured; put a policy that abstains in front. The "
+    "labels come from hashtags and are partly wrong. Not for decisions about people."
 )
 _REDDIT_LIMITS = (
-    "Raters disagreed on many of these comments, so a quarter of the top labels count as wrong even where the model is "
-    "sensible. Reddit of 2005-2019 is neither the whole language nor free of its biases (see the paper's data card). "
+    "Raters disagreed on many of these comments, so about a third of the most likely labels count as wrong even where "
+    "the model is sensible. Reddit of 2005-2019 is neither the whole language nor free of its biases (see the paper's "
+    "data card). "
     "Foreign languages and code tend to come out as confidently neutral. Not for decisions about people."
 )
 

@@ -66,4 +66,5 @@ class TrainingConsole:
         cells = [str(report.number), *(f"{number:.4f}" for number in numbers)]
         self._table.add_row(*cells)
         if not self._console.is_terminal:
-            self._console.print("  ".join(f"{name} {cell}" for name, cell in zip(COLUMNS, cells, strict=True)))
+            line = "  ".join(f"{name} {cell}" for name, cell in zip(COLUMNS, cells, strict=True))
+            self._console.print(line, soft_wrap=True)

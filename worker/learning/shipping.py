@@ -63,3 +63,4 @@ def _save_half(source: Path, target: Path) -> None:
 
     halves = {name: tensor.to(torch.float16).contiguous() for name, tensor in load_file(source).items()}
     save_file(halves, target, metadata={"format": "pt"})
+    target.chmod(0o644)  # safetensors writes for the owner alone, and a wheel keeps that

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-SHRINKAGE = 8.0
+SHRINKAGE = 16.0
 """Pseudo-texts that pull a label's curve towards the curve of all labels: seven GoEmotions labels have fewer than
 30 positives in half of dev, too few for a threshold of their own."""
 

@@ -11,7 +11,8 @@ def single(scores: list[list[float]], truth: list[int], *, accepted: list[bool] 
     matrix = np.array(scores)
     right = np.zeros(matrix.shape, dtype=np.bool_)
     right[np.arange(len(truth)), truth] = True
-    kept = np.ones(len(truth), dtype=np.bool_) if accepted is None else np.array(accepted, dtype=np.bool_)
+    kept = np.ones(len(truth), dtype=np.bool_)
+    kept[:] = True if accepted is None else accepted
     names = tuple("abcdefgh"[: matrix.shape[1]])
     return Judged(names, multi_label=False, scores=matrix, truth=right, emitted=np.zeros_like(right), accepted=kept)
 
@@ -20,7 +21,9 @@ def multi(scores: list[list[float]], truth: list[list[int]], *, threshold: float
     matrix, right = np.array(scores), np.array(truth, dtype=np.bool_)
     emitted = matrix >= threshold
     names = tuple("abcdefgh"[: matrix.shape[1]])
-    return Judged(names, multi_label=True, scores=matrix, truth=right, emitted=emitted, accepted=emitted.any(axis=1))
+    return Judged(
+        names, multi_label=True, scores=matrix, truth=right, emitted=emitted, accepted=np.asarray(emitted.any(axis=1))
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""Losses and thresholds for sets of labels (multi-label). Scores float64 and truth bool are [n, labels] throughout.
+
+The statistics are `worker.learning.guarantees`'; F1 thresholds are `worker.learning.thresholds`'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.learning.guarantees import Numbers, Promise, Selected, for_all, p_values, risk_bound, start_of_sequence
+
+Flags = NDArray[np.bool_]
+
+STEPS = 200
+"""Common thresholds that are tried, at even steps of coverage."""
+
+
+def wrong_emitted(emitted: Flags, truth: Flags) -> Numbers:
+    """Share of each text's emitted labels that are wrong [n]; 0 without any."""
+    return np.asarray((emitted & ~truth).sum(axis=1) / np.maximum(emitted.sum(axis=1), 1))
+
+
+def exact_match_error(emitted: Flags, truth: Flags) -> Numbers:
+    """1 where the emitted labels are not exactly the true ones, else 0 [n]."""
+    return np.asarray((emitted != truth).any(axis=1), dtype=np.float64)
+
+
+LOSSES: Mapping[str, Callable[[Flags, Flags], Numbers]] = {
+    "wrong_emitted": wrong_emitted,
+    "exact_match_error": exact_match_error,
+}
+
+
+def common_threshold(
+    scores: Numbers, truth: Flags, promise: Promise, *, loss: Callable[[Flags, Flags], Numbers] = wrong_emitted
+) -> Selected | None:
+    """One threshold for all labels at which the mean loss of the texts that get a label is at most R with probability
+    C (learn then test, from the highest threshold down). None when the first is not proven."""
+    highest = np.sort(scores.max(axis=1, initial=0.0))[::-1]
+    first = start_of_sequence(len(highest), promise)
+    binary = loss is exact_match_error
+    chosen = None
+    for accepted in np.unique(np.linspace(first, len(highest), STEPS).astype(int)) if first <= len(highest) else ():
+        threshold = float(highest[accepted - 1])
+        emitted = scores >= threshold
+        given = emitted.any(axis=1)
+        total = float(loss(emitted[given], truth[given]).sum())
+        count = int(given.sum())
+        if p_values(np.array([total]), np.array([count]), promise.target_risk, binary=binary)[0] > promise.delta:
+            break
+        bound = risk_bound(total, count, delta=promise.delta, binary=binary)
+        chosen = Selected(threshold, count, len(highest), total / count, bound)
+    return chosen
+
+
+def precision_thresholds(scores: Numbers, truth: Flags, promise: Promise) -> list[Selected | None]:
+    """For each label the threshold from which the share of wrong ones is at most R, for all labels at once with
+    probability C; None for labels whose data cannot prove it."""
+    return for_all(
+        [(scores[:, label], (~truth[:, label]).astype(np.float64)) for label in range(scores.shape[1])], promise
+    )
+
+
+def conformal_false_negatives(scores: Numbers, truth: Flags, target: float) -> float | None:
+    """The highest common threshold at which the share of a text's true labels that are missed is at most `target` on
+    average over texts and calibration sets (conformal risk control, Angelopoulos et al. 2022). None when no threshold
+    can promise it: fewer than 1 / target - 1 texts.
+    """
+    allowed = target * (len(scores) + 1) - 1.0
+    if allowed < 0.0:
+        return None
+    share = (truth / np.maximum(truth.sum(axis=1, keepdims=True), 1))[truth]
+    order = np.argsort(scores[truth], kind="stable")
+    last = int(np.searchsorted(np.cumsum(share[order]), allowed, side="right"))
+    return float(scores[truth][order][last]) if last < len(order) else 1.0
+
+
+def grouped_truth(truth: Flags, members: Sequence[NDArray[np.intp]]) -> Flags:
+    """Whether each text truly has any label of each group, bool [n, groups]."""
+    return np.stack([truth[:, group].any(axis=1) for group in members], axis=1)
