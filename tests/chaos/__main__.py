@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.chaos.run import Hurt, Report, run
-from tests.chaos.schedule import Kind
+from tests.chaos.schedule import Kind, plan
 from tests.chaos.site import site
 
 
@@ -25,11 +25,11 @@ def main() -> int:
         report = run(
             place,
             folder,
+            faults=plan(arguments.seed, nodes=arguments.nodes, kinds=kinds),
             seed=arguments.seed,
             seconds=arguments.seconds,
             delivery=arguments.delivery,
             assignor=arguments.assignor,
-            kinds=kinds,
             rate=arguments.rate,
             say=lambda line: print(line, file=sys.stderr, flush=True),
         )

@@ -124,10 +124,12 @@ class Fleet:
             worker.end(number)
 
     def stop(self, timeout_s: float) -> list[int]:
-        """SIGTERM to all; their exit codes."""
-        for worker in self.workers:
+        """SIGTERM to all that were not asked to end yet, once they are up; their exit codes."""
+        asked = [worker for worker in self.workers if not worker.doomed]
+        for worker in asked:
+            worker.wait_for("worker.started")
             worker.end(signal.SIGTERM)
-        return [worker.process.wait(timeout_s) for worker in self.workers]
+        return [worker.process.wait(timeout_s) for worker in asked]
 
     def events(self) -> list[dict[str, Any]]:
         return [event for worker in self.everyone for event in worker.events()]

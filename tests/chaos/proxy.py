@@ -131,12 +131,13 @@ class Proxy:
     def __init__(self, routes: Mapping[int, tuple[Address, Address]]) -> None:
         self._loop = asyncio.new_event_loop()
         self.routes = {number: Route(listens, leads_to, self._loop) for number, (listens, leads_to) in routes.items()}
+        self._servers: list[asyncio.Server] = []
         self._thread = threading.Thread(target=self._loop.run_forever, name="chaos-proxy", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
         for route in self.routes.values():
-            asyncio.run_coroutine_threadsafe(route.serve(), self._loop).result(10)
+            self._servers.append(asyncio.run_coroutine_threadsafe(route.serve(), self._loop).result(10))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -146,6 +147,8 @@ class Proxy:
         self._loop.close()
 
     async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
         for route in self.routes.values():
             route._behave(Mode.PASS, 0.0)
             route._cut()

@@ -14,7 +14,7 @@ from typing import Any
 from tests.chaos.checker import Place, Verdict, judge
 from tests.chaos.faults import USUAL_WORKERS, Faults
 from tests.chaos.fleet import Death, Fleet
-from tests.chaos.schedule import Fault, Kind, plan
+from tests.chaos.schedule import Fault
 from tests.chaos.site import Site
 from tests.chaos.traffic import Sender, Watcher, holds, inputs, outcomes
 
@@ -36,6 +36,7 @@ class Hurt:
     stalled_s: float
     progress_s: float
     recovered_s: float
+    recovered: bool
     redone: int
 
 
@@ -56,24 +57,27 @@ class _Span:
     began: float
     ended: float
     over: float
+    recovered: bool
 
 
 def run(
     site: Site,
     folder: Path,
     *,
+    faults: Iterable[Fault],
     seed: int,
-    seconds: float,
+    seconds: float = float("inf"),
     delivery: str = "exactly-once",
     assignor: str = "cooperative-sticky",
-    kinds: Sequence[Kind] = tuple(Kind),
     rate: float = 60.0,
     partitions: int = 6,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Hurt workers for about so many seconds (the last recovery comes on top), then judge."""
+    """Hurt workers with the faults, for at most about so many seconds (the last recovery comes on top), then judge.
+
+    `seed`: of the traffic and the pauses between faults; `rate`: input records a second.
+    """
     config = site.config(delivery=delivery, assignor=assignor)
-    faults = plan(seed, nodes=len(site.nodes), kinds=kinds)
     sender = Sender(site.direct, site.input, partitions=partitions, rate=rate, seed=seed)
     with Watcher(site.direct, site.outgoing) as watcher, Fleet(folder, config) as fleet:
         with sender:
@@ -113,7 +117,7 @@ def _hurt(
         ended = time.time()
         recovered = holds(lambda: not _waiting(sender, watcher, ended), RECOVERY_TIMEOUT_S)  # noqa: B023 - used at once
         faults.restore()
-        spans.append(_Span(fault, began, ended, time.time()))
+        spans.append(_Span(fault, began, ended, time.time(), recovered))
         say(f"{fault.kind:38} {fault.lasts_s:5.1f} s, recovered after {time.time() - ended:5.1f} s: {recovered}")
     return spans
 
@@ -146,6 +150,7 @@ def _measured(
         stalled_s=_longest_gap(span, seen),
         progress_s=min(after, default=span.over) - span.ended,
         recovered_s=max(0.0, max(owed, default=span.ended) - span.ended),
+        recovered=span.recovered,
         redone=sum(
             event["records"]
             for event in events

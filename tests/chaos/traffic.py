@@ -22,6 +22,7 @@ from tests.kafka_io import _stored as stored
 FEELINGS = ("i feel happy today", "i am so sad", "i am furious", "that scares me", "i love you", "what a surprise")
 LONGEST_OUTAGE_S = 600
 BAD_SHARE = 0.02
+BURSTS = (1, 1, 1, 1, 10, 100)
 
 
 class _Background:
@@ -48,7 +49,10 @@ class _Background:
 
 
 class Sender(_Background):
-    """Writes `rate` records a second, evenly over the partitions; some with keys, some that are no JSON."""
+    """Writes `rate` records a second on average, singly and in bursts, evenly over the partitions.
+
+    Some have keys, some are no JSON.
+    """
 
     def __init__(self, bootstrap_servers: str, topic: str, *, partitions: int, rate: float, seed: int) -> None:
         super().__init__("chaos-sender")
@@ -70,14 +74,19 @@ class Sender(_Background):
         )
 
     def step(self) -> None:
+        burst = self._rng.choice(BURSTS)
+        for _ in range(burst):
+            self._send()
+        self._producer.poll(0)
+        self._ended.wait(burst * self._pause_s)
+
+    def _send(self) -> None:
         self._number += 1
         partition = self._number % self.partitions
         key = f"{partition}-{self._rng.randrange(20)}".encode() if self._rng.random() < 0.5 else None
         text = f"{self._rng.choice(FEELINGS)} number {self._number}"
         value = b"{broken" if self._rng.random() < BAD_SHARE else json.dumps({"text": text}).encode()
         self._producer.produce(self._topic, value=value, key=key, partition=partition, on_delivery=self._delivered)
-        self._producer.poll(0)
-        self._ended.wait(self._pause_s)
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
