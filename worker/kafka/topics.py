@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from kafka import errors as client
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 
 from worker.errors import BrokerRefused, BrokerUnavailable
+from worker.kafka.calls import Call
 from worker.kafka.connection import BOOTSTRAP_TIMEOUT_MS, Connection
-from worker.kafka.opening import open_now
+from worker.kafka.opening import Opening
+
+T = TypeVar("T")
 
 REQUEST_TIMEOUT_MS = 10_000
+ASK_TIMEOUT_S = 6.0
 COORDINATOR_TRIES = 50
 COORDINATOR_RETRY_S = 0.1
 SIZE_LIMIT = "max.message.bytes"
@@ -50,13 +54,29 @@ def describe(admin: Any, names: Sequence[str]) -> dict[str, Topic]:
     return {each["name"]: _topic(each) for each in admin.describe_topics(list(names))}
 
 
+def ask(connection: Connection, question: Callable[[Any], T]) -> T:
+    """Put a question to a client made for it. Raises BrokerUnavailable when there is no answer in a few seconds."""
+    opening = Opening(KafkaAdminClient, admin_settings(connection), close=lambda admin: admin.close())
+    if not opening.wait(ASK_TIMEOUT_S):
+        opening.abandon()
+        raise BrokerUnavailable(f"no broker answers at {connection.addresses}")
+    try:
+        asking = Call(lambda: _answer(opening.result(), question), name="kafka-ask", too_late=lambda _: None)
+        if not asking.wait(ASK_TIMEOUT_S):
+            raise BrokerUnavailable(f"the brokers at {connection.addresses} have stopped answering")
+        return asking.result()
+    except client.KafkaError as error:
+        raise BrokerUnavailable(f"the brokers at {connection.addresses} failed: {type(error).__name__}") from error
+
+
+def _answer(admin: Any, question: Callable[[Any], T]) -> T:
+    with closing(admin):
+        return question(admin)
+
+
 def missing_topics(connection: Connection, names: Sequence[str]) -> list[str]:
     """Those that do not exist, or that we may not know of. Raises BrokerUnavailable."""
-    try:
-        with closing(open_now(KafkaAdminClient, admin_settings(connection))) as admin:
-            found = describe(admin, names)
-    except client.KafkaError as error:
-        raise BrokerUnavailable(f"no broker answers at {connection.addresses}") from error
+    found = ask(connection, lambda admin: describe(admin, names))
     return [name for name in names if name in found and not found[name].exists]
 
 
@@ -80,11 +100,10 @@ def size_limits(admin: Any, names: Sequence[str]) -> Mapping[str, int]:
 
 
 def outgoing_limit(connection: Connection, names: Sequence[str]) -> int | None:
-    """The strictest max.message.bytes of the topics as it is now; None when the broker does not tell."""
+    """The strictest max.message.bytes of the topics as it is now; None when the brokers do not tell."""
     try:
-        with closing(open_now(KafkaAdminClient, admin_settings(connection))) as admin:
-            return min(size_limits(admin, names).values(), default=None)
-    except client.KafkaError:
+        return min(ask(connection, lambda admin: size_limits(admin, names)).values(), default=None)
+    except BrokerUnavailable:
         return None
 
 
