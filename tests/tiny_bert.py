@@ -5,7 +5,12 @@ Its weights are spread widely, so that logits differ between texts as a trained 
 
 from __future__ import annotations
 
+import atexit
+import shutil
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
+from typing import Literal
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -15,33 +20,14 @@ from tokenizers.processors import TemplateProcessing
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
-WORDS = tuple(
-    [
-        "i",
-        "am",
-        "so",
-        "very",
-        "happy",
-        "sad",
-        "angry",
-        "afraid",
-        "of",
-        "you",
-        "today",
-        "and",
-        "the",
-        "rain",
-        "is",
-        "cold",
-        "love",
-        "it",
-        "not",
-        "at",
-        "all",
-    ]
+WORDS = (
+    *("i", "am", "so", "very", "happy", "sad", "angry", "afraid", "of", "you", "today"),
+    *("and", "the", "rain", "is", "cold", "love", "it", "not", "at", "all"),
 )
 LABELS = ("sadness", "joy", "love", "anger", "fear", "surprise")
 MAX_LENGTH = 64
+
+Weights = Literal["float32", "float16", "int8"]
 
 
 def save_tokenizer(folder: Path) -> int:
@@ -82,6 +68,34 @@ def save_tiny_bert(folder: Path, *, problem_type: str = "single_label_classifica
 
 def texts(count: int) -> list[str]:
     """Texts of many lengths, some of them longer than the model reads."""
-    return [
-        " ".join(WORDS[(n * 7 + k * (1 + n % 5)) % len(WORDS)] for k in range(1 + n * n % 70)) for n in range(count)
-    ]
+    lengths = [1 + n * n % 70 for n in range(count)]
+    return [" ".join(WORDS[(n * 7 + k) % len(WORDS)] for k in range(length)) for n, length in enumerate(lengths)]
+
+
+@cache
+def checkpoint_folder() -> Path:
+    """The Hugging Face folder, built once for the test run. Not to be written to."""
+    return save_tiny_bert(_temporary_folder() / "checkpoint")
+
+
+@cache
+def exported_folder(weights: Weights) -> Path:
+    """The same as IR with weights stored so, exported once for the test run. Not to be written to."""
+    from worker.inference.export import export_openvino
+
+    folder = _temporary_folder() / weights
+    export_openvino(checkpoint_folder(), folder, weights=weights)
+    return folder
+
+
+@cache
+def cache_home() -> Path:
+    """A folder for $XDG_CACHE_HOME that lives as long as the test run."""
+    return _temporary_folder() / "cache"
+
+
+@cache
+def _temporary_folder() -> Path:
+    folder = Path(mkdtemp(prefix="tiny-bert-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -115,12 +115,13 @@ def _load_torch(name: str, checkpoint: Checkpoint, wanted: Choice, *, workers: i
 
 
 def _load_openvino(name: str, checkpoint: Checkpoint, wanted: Choice, *, workers: int | None) -> tuple[Backend, Choice]:
+    from worker.inference.openvino_backend import OpenVinoModel, choose_precision
+
     file = checkpoint.openvino_file
     if file is None:
         _require_torch(f"model {name} is no OpenVINO or ONNX file yet; exporting it once")
+        choose_precision(wanted.precision, checkpoint.folder, quantized=False)  # a wrong one fails before the work
         file = exported(checkpoint.folder)
-    from worker.inference.openvino_backend import OpenVinoModel, choose_precision
-
     model = OpenVinoModel(file)
     if model.labels not in (None, len(checkpoint.labels)):
         raise ModelError(f"{file}: {model.labels} logits, but config.json names {len(checkpoint.labels)} labels")
