@@ -1,8 +1,12 @@
-"""One publication on a thread of its own under one deadline: any call of the client may block for ever (D3)."""
+"""One publication on a thread of its own under one deadline: any call of the client may block for ever (D3).
+
+A step may have a nearer deadline: what the client has not ended by its own time-out, it never ends.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,38 +23,50 @@ class Attempt:
 
     def __init__(self, work: Callable[[Attempt], None], *, producer: Any) -> None:
         self._work = work
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._changed = threading.Condition()
+        self._has_ended = False
         self._abandoned = False
+        self._deadline = float("inf")
+        self._due = float("inf")
         self.producer = producer
         self.committing = False
         self.error: BaseException | None = None
 
     def run(self, timeout_s: float) -> bool:
         """Whether it ended in time; `error` is None when it did what it should."""
+        self._due = self._deadline = time.monotonic() + timeout_s
         threading.Thread(target=self._run, name="kafka-publish", daemon=True).start()
-        if self._ended.wait(timeout_s):
+        with self._changed:
+            while not self._has_ended:
+                remaining_s = self._due - time.monotonic()
+                if remaining_s <= 0:
+                    self._abandoned = True
+                    return False
+                self._changed.wait(remaining_s)
             return True
-        with self._lock:
-            self._abandoned = not self._ended.is_set()
-            return not self._abandoned
 
     def adopt(self, producer: Any) -> None:
         """Called by the work: from here on the producer is the caller's to let go. Raises Abandoned."""
-        with self._lock:
+        with self._changed:
             self._check()
             self.producer = producer
 
-    def go_on(self) -> None:
-        """Called by the work between its steps. Raises Abandoned."""
-        with self._lock:
+    def go_on(self, *, within_s: float) -> None:
+        """Called by the work between its steps; the next one may take so long. Raises Abandoned."""
+        with self._changed:
             self._check()
+            self._begin_step(within_s)
 
-    def begin_commit(self) -> None:
+    def begin_commit(self, *, within_s: float) -> None:
         """Called by the work before the last step: from here on the outcome may be unknown. Raises Abandoned."""
-        with self._lock:
+        with self._changed:
             self._check()
+            self._begin_step(within_s)
             self.committing = True
+
+    def _begin_step(self, within_s: float) -> None:
+        self._due = min(self._deadline, time.monotonic() + within_s)
+        self._changed.notify_all()
 
     def _check(self) -> None:
         if self._abandoned:
@@ -62,5 +78,6 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
             self.error = error
         finally:
-            with self._lock:
-                self._ended.set()
+            with self._changed:
+                self._has_ended = True
+                self._changed.notify_all()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
 from worker.kafka.calls import Call, ended_within
 from worker.kafka.client_defects import stop_sending
@@ -21,7 +22,9 @@ DELIVERY_TIMEOUT_MS = 9_000
 MAX_BLOCK_MS = 8_000
 TRANSACTION_TIMEOUT_MS = 10_000
 BATCH_BYTES = 262_144
-ABORT_TIMEOUT_S = 2.0
+REQUEST_TIMEOUT_MS = 7_000
+REOPEN_EVERY_S = 0.5
+REOPEN_FOR_S = 120.0
 
 
 class Compression(StrEnum):
@@ -52,7 +55,7 @@ def open_producer(connection: Connection, settings: ProducerSettings, *, transac
             "transaction_timeout_ms": TRANSACTION_TIMEOUT_MS,
             "acks": "all",
             "delivery_timeout_ms": DELIVERY_TIMEOUT_MS,
-            "request_timeout_ms": 7_000,
+            "request_timeout_ms": REQUEST_TIMEOUT_MS,
             "retry_backoff_ms": 20,
             "max_block_ms": MAX_BLOCK_MS,
             "metadata_max_age_ms": 30_000,
@@ -68,13 +71,40 @@ def open_producer(connection: Connection, settings: ProducerSettings, *, transac
     )
 
 
-def end_transaction_of(connection: Connection, transactional_id: str) -> None:
-    """End at once what an earlier life of this worker left open. Raises the client's errors."""
-    producer = open_producer(connection, ProducerSettings({}, BATCH_BYTES), transactional_id=transactional_id)
+def reopening_producer(connection: Connection, settings: ProducerSettings, *, transactional_id: str) -> Call[Any]:
+    """A producer on its way that takes the place of one that failed, and ends its transaction as soon as it can.
+
+    Until that has ended, the group's offsets that stand in it cannot be read (D21).
+    """
+
+    def reopened() -> Any:
+        given_up_at = time.monotonic() + REOPEN_FOR_S
+        while True:
+            try:
+                return _initialised(connection, settings, transactional_id)
+            except AuthorizationError:
+                raise
+            except KafkaError:
+                if time.monotonic() > given_up_at:
+                    raise
+                time.sleep(REOPEN_EVERY_S)
+
+    return Call(reopened, name="kafka-reopen", too_late=discard)
+
+
+def _initialised(connection: Connection, settings: ProducerSettings, transactional_id: str) -> Any:
+    producer = open_producer(connection, settings, transactional_id=transactional_id)
     try:
         producer.init_transactions()
-    finally:
+    except BaseException:
         stop_sending(producer)
+        raise
+    return producer
+
+
+def end_transaction_of(connection: Connection, transactional_id: str) -> None:
+    """End at once what an earlier life of this worker left open. Raises the client's errors."""
+    stop_sending(_initialised(connection, ProducerSettings({}, BATCH_BYTES), transactional_id))
 
 
 def send_all(producer: Any, topics: Mapping[Destination, str], outgoing: Sequence[Outgoing]) -> list[Any]:
@@ -102,16 +132,9 @@ def flush_all(producer: Any, futures: Sequence[Any]) -> None:
             raise future.exception or KafkaError("the client gave a record up without saying why")
 
 
-def discard(producer: Any, *, abort: bool) -> None:
-    """Let a producer go that failed; never blocks. `abort`: end its transaction, if the broker answers, so that its
-    readers need not wait for the time-out."""
-
-    def let_go() -> None:
-        if abort:
-            ended_within(ABORT_TIMEOUT_S, producer.abort_transaction, name="kafka-abort")
-        stop_sending(producer)
-
-    Call(let_go, name="kafka-discard", too_late=lambda _: None)
+def discard(producer: Any) -> None:
+    """Let a producer go that failed; never blocks. Whoever opens the next one ends its transaction."""
+    Call(lambda: stop_sending(producer), name="kafka-discard", too_late=lambda _: None)
 
 
 def close(producer: Any, *, timeout_s: float) -> None:

@@ -17,15 +17,18 @@ from kafka.structs import TopicPartition as ClientPartition
 
 from worker.errors import BrokerRefused, BrokerUnavailable, EmostreamError, Fenced, OutcomeUnknown, PublishFailed
 from worker.kafka.attempt import Abandoned, Attempt
+from worker.kafka.calls import Call
 from worker.kafka.causes import permission
 from worker.kafka.connection import Connection
 from worker.kafka.encoding import record_size
 from worker.kafka.producer import (
+    REQUEST_TIMEOUT_MS,
     ProducerSettings,
     close,
     discard,
     flush_all,
     open_producer,
+    reopening_producer,
     send_all,
 )
 from worker.kafka.slots import TransactionalIdSlot
@@ -35,6 +38,8 @@ from worker.records import Header, Publication
 log = structlog.get_logger(__name__)
 
 DEADLINE_S = 20.0
+# of the calls that wait for one answer: it never comes when the coordinator was killed meanwhile (D3)
+ANSWERED_WITHIN_S = REQUEST_TIMEOUT_MS / 1000 + 1
 
 STALE_MEMBER = (
     client.CommitFailedError,
@@ -67,9 +72,12 @@ class _Publisher:
             return
         self._producer = None
         if attempt.producer is not None:
-            discard(attempt.producer, abort=in_time and not attempt.committing)
+            discard(attempt.producer)
         self._learn(attempt.error)
-        raise self._translated(attempt, in_time=in_time) from attempt.error
+        failure = self._translated(attempt, in_time=in_time)
+        if not isinstance(failure, BrokerRefused):
+            self._recover()
+        raise failure from attempt.error
 
     def fits(self, *, key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> bool:
         return record_size(key=key, value=value, headers=headers) <= self._settings.max_message_bytes
@@ -82,6 +90,9 @@ class _Publisher:
     def _work(self, attempt: Attempt, publication: Publication) -> None:
         raise NotImplementedError
 
+    def _recover(self) -> None:
+        """Called after a failure, before anybody reads the committed offsets."""
+
     @property
     def _transactional_id(self) -> str | None:
         return None
@@ -93,7 +104,7 @@ class _Publisher:
                 attempt.adopt(producer)
             except Abandoned:
                 # too late: nobody else knows of it
-                discard(producer, abort=False)
+                discard(producer)
                 raise
             if self._transactional_id is not None:
                 producer.init_transactions()
@@ -150,6 +161,12 @@ class TransactionalPublisher(_Publisher):
     ) -> None:
         super().__init__(connection, settings, group_id=group_id, deadline_s=deadline_s)
         self._slot = slot
+        self._reopening: Call[Any] | None = None
+
+    def close(self, *, timeout_s: float) -> None:
+        super().close(timeout_s=timeout_s)
+        if self._reopening is not None:
+            self._reopening.abandon()
 
     @property
     def _transactional_id(self) -> str:
@@ -160,10 +177,25 @@ class TransactionalPublisher(_Publisher):
         producer.begin_transaction()
         futures = send_all(producer, self._settings.topics, publication.outgoing)
         flush_all(producer, futures)
-        attempt.go_on()
+        attempt.go_on(within_s=ANSWERED_WITHIN_S)
         producer.send_offsets_to_transaction(_client_offsets(publication), publication.membership.snapshot)
-        attempt.begin_commit()
+        attempt.begin_commit(within_s=ANSWERED_WITHIN_S)
         producer.commit_transaction()
+
+    def _opened(self, attempt: Attempt) -> Any:
+        if self._reopening is None or attempt.producer is not None:
+            return super()._opened(attempt)
+        self._reopening.wait(self._deadline_s)
+        attempt.go_on(within_s=self._deadline_s)
+        attempt.adopt(self._reopening.result())
+        return attempt.producer
+
+    def _recover(self) -> None:
+        if self._reopening is not None:
+            if not self._reopening.wait(0):
+                return
+            self._reopening.abandon()
+        self._reopening = reopening_producer(self._connection, self._settings, transactional_id=self._transactional_id)
 
     def _translated(self, attempt: Attempt, *, in_time: bool) -> EmostreamError:
         if attempt.error is not None and is_stale_producer(attempt.error):
