@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
-from kafka.errors import KafkaError
+from kafka.errors import KafkaConnectionError, KafkaError
 from kafka.structs import OffsetAndMetadata
 from kafka.structs import TopicPartition as ClientPartition
 
@@ -37,6 +37,8 @@ JOINING_POLL_MS = 1_000
 SHORTEST_POLL_MS = 20
 SETTLE_BUDGET_S = 0.5
 FAILURES_BEFORE_NEW_CONSUMER = 20
+# without brokers a new consumer is no better, and its join waits until the session of the old one has ended
+LOST_CONNECTIONS_BEFORE_NEW_CONSUMER = 300
 LONGEST_BACKOFF_S = 1.0
 COMMIT_TIMEOUT_MS = 5_000
 OPEN_TIMEOUT_S = 10.0
@@ -61,6 +63,7 @@ class KafkaSource:
         self._consumer: Any = None
         self._opening: Opening | None = None
         self._complained_at = self._clock.monotonic()
+        self._failure_told_at = float("-inf")
         self._flag = RebalanceFlag()
         self._identity: Identity | None = None
         self._paused = False
@@ -260,13 +263,18 @@ class KafkaSource:
 
     def _survive(self, error: Exception) -> Polled:
         self._note_failure(error)
-        time.sleep(min(0.05 * 2**self._failures, LONGEST_BACKOFF_S))
-        return self._replaced() if self._failures >= FAILURES_BEFORE_NEW_CONSUMER else self._hold()
+        time.sleep(min(0.05 * 2 ** min(self._failures, 10), LONGEST_BACKOFF_S))
+        lost_connection = isinstance(error, KafkaConnectionError)
+        limit = LOST_CONNECTIONS_BEFORE_NEW_CONSUMER if lost_connection else FAILURES_BEFORE_NEW_CONSUMER
+        return self._replaced() if self._failures >= limit else self._hold()
 
     def _note_failure(self, error: Exception) -> None:
         self._failures += 1
-        # its text may quote a record
-        log.warning("source.poll_failed", error=type(error).__name__, in_a_row=self._failures)
+        now = self._clock.monotonic()
+        if now - self._failure_told_at >= COMPLAIN_EVERY_S:
+            self._failure_told_at = now
+            # its text may quote a record
+            log.warning("source.poll_failed", error=type(error).__name__, in_a_row=self._failures)
         self._refusals.consider(error)
 
     def _replaced(self) -> Polled:
