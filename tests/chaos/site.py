@@ -65,6 +65,7 @@ class Site:
                 "output_topic": self.output,
                 "review_topic": self.review,
                 "dead_letter_topic": self.dead_letter,
+                "connect_timeout_s": 300,
                 "delivery": delivery,
                 "partition_assignor": assignor,
             },
