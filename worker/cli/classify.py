@@ -168,4 +168,7 @@ def _opened_output(path: Path, source: Path) -> Iterator[BinaryIO]:
 
 def _size(source: BinaryIO) -> int | None:
     """Bytes of a regular file; None where the end is not known."""
-    return os.fstat(source.fileno()).st_size or None if source.seekable() else None
+    try:
+        return os.fstat(source.fileno()).st_size or None
+    except OSError:  # io.UnsupportedOperation: a stream in memory
+        return None
