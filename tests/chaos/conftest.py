@@ -1,4 +1,4 @@
-"""Everything that takes long because it waits is started at once, by the first test that needs any of it."""
+"""Everything that takes long because it waits is under way at once, begun by the first test that needs any of it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from tests.chaos.schedule import Fault, Kind
 from tests.chaos.site import site
 from tests.chaos.trials import TRIALS, Ground, Trial
 from worker.devbroker.jvm import JvmBroker
+
+AT_ONCE = 5
+"""More would wait for the processor instead: starting a worker costs two seconds of it."""
 
 ONE_NODE = (
     Fault(Kind.BROKER_KILL, 3, 0),
@@ -35,7 +38,7 @@ def under_way(
 ) -> Iterator[tuple[dict[str, Future[Trial]], dict[str, Future[Report]]]]:
     """The trials and the two runs; each test waits for its own."""
     ground = Ground(jvm_broker, tmp_path_factory.mktemp("odd"))
-    with ThreadPoolExecutor(len(TRIALS) + 2) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         runs = {
             "one node": pool.submit(
                 _run, tmp_path_factory.mktemp("one"), 1, ONE_NODE, "exactly-once", "cooperative-sticky"

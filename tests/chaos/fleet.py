@@ -52,7 +52,7 @@ class WorkerProcess:
             event["at"] = datetime.fromisoformat(event["timestamp"]).timestamp()
             yield event
 
-    def wait_for(self, event: str, *, times: int = 1, timeout_s: float = 60) -> None:
+    def wait_for(self, event: str, *, times: int = 1, timeout_s: float = 120) -> None:
         """Until its log holds an event so many times. Raises AssertionError with the log."""
         deadline = time.monotonic() + timeout_s
         while self.log().count(f'"{event}"') < times:
