@@ -144,7 +144,7 @@ def _measured(
     span: _Span, sent: dict[Place, float], seen: dict[Place, float], events: Sequence[dict[str, Any]]
 ) -> Hurt:
     owed = [seen.get(place, span.over) for place, at in sent.items() if at <= span.ended]
-    after = [at for at in seen.values() if at > span.ended]
+    after = [at for at in seen.values() if span.ended < at < span.over]
     return Hurt(
         span.fault,
         stalled_s=_longest_gap(span, seen),
@@ -167,8 +167,7 @@ def _longest_gap(span: _Span, seen: dict[Place, float]) -> float:
     for times in partitions.values():
         ordered = sorted(times)
         for earlier, later in pairwise(ordered):
-            if earlier < span.over and later > span.began:
-                longest = max(longest, later - earlier)
+            longest = max(longest, min(later, span.over) - max(earlier, span.began))
     return longest
 
 
