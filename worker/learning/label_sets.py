@@ -40,20 +40,20 @@ def common_threshold(
     """One threshold for all labels at which the mean loss of the texts that get a label is at most R with probability
     C (learn then test, from the highest threshold down). None when the first is not proven."""
     highest = np.sort(scores.max(axis=1, initial=0.0))[::-1]
-    first = start_of_sequence(len(highest), promise)
-    binary = loss is exact_match_error
-    chosen = None
+    first, binary = start_of_sequence(len(highest), promise), loss is exact_match_error
+    proven: tuple[float, int, float] | None = None
     for accepted in np.unique(np.linspace(first, len(highest), STEPS).astype(int)) if first <= len(highest) else ():
-        threshold = float(highest[accepted - 1])
-        emitted = scores >= threshold
+        emitted = scores >= highest[accepted - 1]
         given = emitted.any(axis=1)
-        total = float(loss(emitted[given], truth[given]).sum())
-        count = int(given.sum())
+        total, count = float(loss(emitted[given], truth[given]).sum()), int(given.sum())
         if p_values(np.array([total]), np.array([count]), promise.target_risk, binary=binary)[0] > promise.delta:
             break
-        bound = risk_bound(total, count, delta=promise.delta, binary=binary)
-        chosen = Selected(threshold, count, len(highest), total / count, bound)
-    return chosen
+        proven = float(highest[accepted - 1]), count, total
+    if proven is None:
+        return None
+    threshold, count, total = proven
+    bound = risk_bound(total, count, delta=promise.delta, binary=binary)
+    return Selected(threshold, count, len(highest), total / count, bound)
 
 
 def precision_thresholds(scores: Numbers, truth: Flags, promise: Promise) -> list[Selected | None]:
