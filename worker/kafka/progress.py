@@ -15,7 +15,8 @@ from worker.kafka.opening import open_now
 from worker.kafka.settling import Unsettled, committed_offset
 
 ASK_EVERY_S = 0.5
-LOOK_TIMEOUT_MS = 1_000
+LOOKS = 10
+LOOK_TIMEOUT_MS = 100
 
 
 class GroupProgress:
@@ -63,10 +64,13 @@ class GroupProgress:
             self._reader.seek_to_beginning(partition)
         else:
             self._reader.seek(partition, start)
-        if self._reader.poll(timeout_ms=LOOK_TIMEOUT_MS):
-            return False
-        position = self._reader.position(partition, timeout_ms=LOOK_TIMEOUT_MS)
-        return position is not None and position >= end
+        for _ in range(LOOKS):
+            if self._reader.poll(timeout_ms=LOOK_TIMEOUT_MS):
+                return False
+            position = self._reader.position(partition, timeout_ms=LOOK_TIMEOUT_MS)
+            if position is not None and position >= end:
+                return True
+        return False
 
 
 def _settings(connection: Connection) -> dict[str, Any]:

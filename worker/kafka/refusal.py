@@ -13,6 +13,7 @@ from worker.kafka.connection import Connection
 from worker.kafka.topics import missing_topics
 
 SURE_AFTER_S = 3.0
+PASSED_AFTER_S = 5.0
 LOOKS = 3
 LOOK_EVERY_S = 2.0
 
@@ -25,22 +26,20 @@ class RefusalWatch:
         self._topics = topics
         self._group_id = group_id
         self._clock = clock
-        self._forbidden_since: float | None = None
+        self._forbidden_since = float("-inf")
+        self._forbidden_at = float("-inf")
         self._looking: threading.Thread | None = None
         self._gone: list[str] = []
 
-    def answered(self) -> None:
-        """The brokers served us: whatever was forbidden was a passing state of theirs."""
-        self._forbidden_since = None
-
     def consider(self, error: BaseException) -> None:
-        """Raises BrokerRefused when permission has been missing for SURE_AFTER_S."""
+        """Raises BrokerRefused when permission goes on being missing for SURE_AFTER_S."""
         refused = permission(error, group_id=self._group_id)
         if refused is None:
             return
         now = self._clock.monotonic()
-        if self._forbidden_since is None:
+        if now - self._forbidden_at > PASSED_AFTER_S:
             self._forbidden_since = now
+        self._forbidden_at = now
         if now - self._forbidden_since >= SURE_AFTER_S:
             raise refused from error
 

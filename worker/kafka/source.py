@@ -89,7 +89,6 @@ class KafkaSource:
         except Exception as error:  # noqa: BLE001 - the client's own bugs come out of here as anything
             return self._survive(error)
         self._failures = 0
-        self._refusals.answered()
         return self._judge(consumer, before, batches)
 
     def pause(self) -> None:

@@ -6,8 +6,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, KafkaAdminClient, ResourcePattern, ResourceType
 from kafka.admin import ACLResourcePatternType as PatternType
@@ -19,7 +20,7 @@ from worker.kafka.connection import Connection, Security
 
 USER = "svc-worker"
 PASSWORD = "worker-pw"
-MTLS_PRINCIPAL = "User:CN=worker"
+NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Certificates:
         made = cls(folder)
         for authority in ("ca", "stranger"):
             made._openssl(
-                *["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={authority}"],
+                *["req", "-x509", *NEW_KEY, "-days", "2", "-subj", f"/CN={authority}"],
                 *["-keyout", f"{authority}.key", "-out", f"{authority}.pem"],
             )
         made._issue("broker", "DNS:localhost,IP:127.0.0.1")
@@ -53,7 +54,7 @@ class Certificates:
 
     def _issue(self, name: str, alternative_names: str) -> None:
         self._openssl(
-            *["req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"],
+            *["req", *NEW_KEY, "-subj", f"/CN={name}"],
             *["-keyout", f"{name}.raw", "-out", f"{name}.csr"],
         )
         extensions = self.file(f"{name}.ext")
@@ -74,14 +75,17 @@ class Certificates:
 
 @dataclass(frozen=True)
 class SecureBroker:
-    """PLAINTEXT is for the tests' own administration; SCRAM and MTLS are what a worker may use."""
+    """PLAINTEXT is for the tests' own administration; SCRAM and MTLS are what a worker may use.
+
+    ELSEWHERE shows a certificate for another host.
+    """
 
     broker: JvmBroker
     certificates: Certificates
 
     @classmethod
     @contextmanager
-    def started(cls, folder: Path, *, identity: str = "broker") -> Iterator[SecureBroker]:
+    def started(cls, folder: Path) -> Iterator[SecureBroker]:
         certificates = Certificates.make(folder)
         properties = {
             "sasl.enabled.mechanisms": "SCRAM-SHA-512",
@@ -89,38 +93,46 @@ class SecureBroker:
                 "org.apache.kafka.common.security.scram.ScramLoginModule required;"
             ),
             "ssl.keystore.type": "PEM",
-            "ssl.keystore.location": str(certificates.bundle(identity)),
+            "ssl.keystore.location": str(certificates.bundle("broker")),
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": str(certificates.file("ca.pem")),
             "listener.name.scram.ssl.client.auth": "none",
             "listener.name.mtls.ssl.client.auth": "required",
+            "listener.name.elsewhere.ssl.keystore.type": "PEM",
+            "listener.name.elsewhere.ssl.keystore.location": str(certificates.bundle("elsewhere")),
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
         }
-        listeners = {"SCRAM": "SASL_SSL", "MTLS": "SSL"}
+        listeners = {"SCRAM": "SASL_SSL", "MTLS": "SSL", "ELSEWHERE": "SSL"}
         with start_jvm_broker(listeners=listeners, properties=properties, scram_users={USER: PASSWORD}) as broker:
             yield cls(broker, certificates)
 
-    def scram(self, **changes: object) -> Connection:
-        """The worker's connection with user name and password over TLS; `changes` go into its `Security`."""
-        security = {
-            "protocol": "SASL_SSL",
-            "sasl_mechanism": "SCRAM-SHA-512",
-            "username": USER,
-            "password": PASSWORD,
-            "ca_file": self.certificates.file("ca.pem"),
-        }
-        return Connection((self.broker.addresses("SCRAM"),), Security(**{**security, **changes}))  # type: ignore[arg-type]
+    def scram(self, listener: str = "SCRAM", **changes: Any) -> Connection:
+        """With user name and password over TLS; `changes` go into the `Security`."""
+        security = Security(
+            protocol="SASL_SSL",
+            sasl_mechanism="SCRAM-SHA-512",
+            username=USER,
+            password=PASSWORD,
+            ca_file=self.certificates.file("ca.pem"),
+        )
+        return self._connection(listener, replace(security, **changes))
 
-    def mtls(self, **changes: object) -> Connection:
-        """The worker's connection with a client certificate."""
-        security = {
-            "protocol": "SSL",
-            "ca_file": self.certificates.file("ca.pem"),
-            "cert_file": self.certificates.file("worker.pem"),
-            "key_file": self.certificates.file("worker.key"),
-        }
-        return Connection((self.broker.addresses("MTLS"),), Security(**{**security, **changes}))  # type: ignore[arg-type]
+    def mtls(self, listener: str = "MTLS", **changes: Any) -> Connection:
+        """With a client certificate; `changes` go into the `Security`."""
+        security = Security(
+            protocol="SSL",
+            ca_file=self.certificates.file("ca.pem"),
+            cert_file=self.certificates.file("worker.pem"),
+            key_file=self.certificates.file("worker.key"),
+        )
+        return self._connection(listener, replace(security, **changes))
+
+    def plaintext(self, listener: str = "PLAINTEXT") -> Connection:
+        return self._connection(listener, Security())
+
+    def _connection(self, listener: str, security: Security) -> Connection:
+        return Connection((self.broker.addresses(listener),), security)
 
     def allow(
         self,
@@ -132,19 +144,35 @@ class SecureBroker:
         prefixed: bool = False,
     ) -> None:
         """Grant the operations on a topic, group or transactional id."""
-        pattern = PatternType.PREFIXED if prefixed else PatternType.LITERAL
-        acls = [
-            ACL(
-                principal=principal,
-                host="*",
-                operation=operation,
-                permission_type=ACLPermissionType.ALLOW,
-                resource_pattern=ResourcePattern(kind, name, pattern),
-            )
-            for operation in operations
-        ]
+        with self._admin() as admin:
+            admin.create_acls(_acls(operations, kind, name, principal=principal, prefixed=prefixed))
+
+    def withdraw(self, operations: Sequence[ACLOperation], kind: ResourceType, name: str) -> None:
+        """Undo `allow` for the user."""
+        acls = _acls(operations, kind, name, principal=f"User:{USER}", prefixed=False)
+        with self._admin() as admin:
+            admin.delete_acls(acls)
+
+    @contextmanager
+    def _admin(self) -> Iterator[Any]:
         admin = KafkaAdminClient(bootstrap_servers=self.broker.bootstrap_servers)
         try:
-            admin.create_acls(acls)
+            yield admin
         finally:
             admin.close()
+
+
+def _acls(
+    operations: Sequence[ACLOperation], kind: ResourceType, name: str, *, principal: str, prefixed: bool
+) -> list[ACL]:
+    pattern = PatternType.PREFIXED if prefixed else PatternType.LITERAL
+    return [
+        ACL(
+            principal=principal,
+            host="*",
+            operation=operation,
+            permission_type=ACLPermissionType.ALLOW,
+            resource_pattern=ResourcePattern(kind, name, pattern),
+        )
+        for operation in operations
+    ]
