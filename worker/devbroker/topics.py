@@ -50,9 +50,11 @@ def delete_group(bootstrap_servers: str, group_id: str) -> None:
     """Remove a consumer group and its offsets. Raises BrokerRefused (it has members, say), BrokerUnavailable."""
     with _admin(bootstrap_servers) as admin:
         try:
-            admin.delete_groups([group_id])
+            outcome = admin.delete_groups([group_id])[group_id]
         except KafkaError as error:
             raise BrokerRefused(f"the group {group_id} could not be deleted: {error}") from error
+    if outcome != "OK":
+        raise BrokerRefused(f"the group {group_id} could not be deleted: {outcome}")
 
 
 @contextmanager
