@@ -22,6 +22,8 @@ HUB_FILES: Final = (
     "tokenizer.json",
     "tokenizer_config.json",
     "policy.json",
+    "surprise.npz",
+    "training.json",
     "model*.safetensors",
     "model.safetensors.index.json",
     "openvino_model.xml",

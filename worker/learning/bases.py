@@ -24,13 +24,17 @@ BUILTIN_MODELS = Path(__file__).parent.parent / "models"
 
 @dataclass(frozen=True, kw_only=True)
 class NewEncoder:
-    """Shape of a BERT encoder trained from nothing, with its own WordPiece vocabulary."""
+    """Shape of a BERT encoder trained from nothing, with its own WordPiece vocabulary.
+
+    `initial_spread` is the standard deviation of the first random weights; narrow encoders learn sooner with more.
+    """
 
     layers: int = 2
     width: int = 128
     heads: int = 4
     vocabulary: int = 5000
     positions: int = 256
+    initial_spread: float = 0.02
 
 
 @dataclass
@@ -144,6 +148,7 @@ def new_encoder(
         num_attention_heads=shape.heads,
         intermediate_size=4 * shape.width,
         max_position_embeddings=shape.positions,
+        initializer_range=shape.initial_spread,
         pad_token_id=tokenizer.token_to_id("[PAD]"),
         problem_type="multi_label_classification" if multi_label else "single_label_classification",
         id2label=dict(enumerate(label_names)),

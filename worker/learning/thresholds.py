@@ -29,7 +29,13 @@ def f1_thresholds(
     width = 3
     kernel = np.ones(width) / width
     smoothed = np.stack([np.convolve(np.pad(column, 1, mode="edge"), kernel, "valid") for column in blended.T])
-    return np.asarray(grid[smoothed.argmax(axis=1)], dtype=np.float64).round(2)
+    return np.array([_middle_of_best(grid, curve) for curve in smoothed]).round(2)
+
+
+def _middle_of_best(grid: NDArray[np.float64], curve: NDArray[np.float64]) -> float:
+    """Where many thresholds are equally good, the middle one is the safest for texts not seen."""
+    best = np.flatnonzero(curve >= curve.max() - 1e-9)
+    return float(grid[best[len(best) // 2]])
 
 
 def _f1_at(probabilities: NDArray[np.floating], targets: NDArray[np.floating], threshold: float) -> NDArray[np.float64]:

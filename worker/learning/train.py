@@ -1,13 +1,12 @@
 """Fine-tuning from labelled texts to a folder that `run` and `classify` take: the steps of `emostream train`.
 
 split -> encode -> fit -> calibrate (class-weight correction and temperature, folded into the head; per-label
-thresholds) -> save. The folder is in Hugging Face form, plus `policy.json` for multi-label models and `training.json`,
-the record of how it was made.
+thresholds) -> save. The folder is in Hugging Face form, plus `policy.json` for multi-label models, `surprise.npz` (how
+rare each token is) and `training.json`, the record of how it was made.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,11 +25,13 @@ from worker.learning import head, metrics
 from worker.learning.bases import Classifier, NewEncoder, load_base, new_encoder
 from worker.learning.datasets import LabelledTexts
 from worker.learning.distillation import Distillation, with_teacher
+from worker.learning.domain_table import store_surprise
 from worker.learning.encoding import EncodedTexts
 from worker.learning.fitting import Fit, FitOptions, Task, score
 from worker.learning.linear_floor import FloorScore, linear_floor
 from worker.learning.metrics import Judged
 from worker.learning.objective import class_weights, correction, prior_bias
+from worker.learning.provenance import fingerprint, sketch
 from worker.learning.splits import split_indices
 from worker.learning.temperature import fit_temperature, log_loss, probabilities
 from worker.learning.thresholds import f1_thresholds
@@ -131,10 +132,13 @@ def train(
     head.fold(classifier.model, shift=calibration.shift, temperature=calibration.temperature)
     classifier.save(out)
     result = TrainResult(out, judge.reports, judge.reports[best - 1], floor, calibration.temperature)
-    _write_record(result, options, texts=len(training), data=fingerprint(training))
+    store_surprise(out, training=training.texts, held_back=held.texts)
+    _write_record(result, options, training=training, held=held)
     if calibration.thresholds is not None:
         thresholds = dict(zip(data.label_names, calibration.thresholds.tolist(), strict=True))
-        write_threshold_policy(out, thresholds, name=str(out), backend="torch", data=fingerprint(held))
+        write_threshold_policy(
+            out, thresholds, name=str(out), backend="torch", data=fingerprint(held.texts, held.labels)
+        )
     return result
 
 
@@ -146,14 +150,6 @@ def calibrated(logits: NDArray[np.float32], data: LabelledTexts, *, shift: NDArr
     thresholds = f1_thresholds(chances, data.targets()) if data.multi_label else None
     loss = log_loss(wide / temperature, data.targets().astype(np.float64), multi_label=data.multi_label)
     return Calibration(shift, temperature, thresholds, chances, loss)
-
-
-def fingerprint(data: LabelledTexts) -> str:
-    """`sha256:…` of the texts and their labels, in order."""
-    digest = hashlib.sha256()
-    for text, labels in zip(data.texts, data.labels, strict=True):
-        digest.update(json.dumps([text, *labels]).encode() + b"\n")
-    return f"sha256:{digest.hexdigest()}"
 
 
 def write_threshold_policy(
@@ -285,14 +281,16 @@ def _lesson(data: LabelledTexts, options: TrainOptions) -> tuple[Sequence[str], 
     return with_teacher(data, teacher, options.distillation, seed=options.fit.seed)
 
 
-def _write_record(result: TrainResult, options: TrainOptions, *, texts: int, data: str) -> None:
+def _write_record(result: TrainResult, options: TrainOptions, *, training: LabelledTexts, held: LabelledTexts) -> None:
     record = {
         "options": asdict(options),
-        "texts": texts,
-        "data_fingerprint": data,
+        "texts": len(training),
+        "data_fingerprint": fingerprint(training.texts, training.labels),
+        "validation_fingerprint": fingerprint(held.texts, held.labels),
         "temperature": result.temperature,
         "linear_floor": None if result.floor is None else asdict(result.floor),
         "best_epoch": result.best.number,
         "epochs": [asdict(report) for report in result.epochs],
+        "text_sketch": sketch(training.texts),
     }
     (result.folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")

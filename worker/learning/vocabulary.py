@@ -7,12 +7,14 @@ over the content of a `tokenizer.json`; cutting the embedding rows to match is `
 from __future__ import annotations
 
 import copy
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from worker.errors import ModelError
 
+CONTINUES = "##"
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -26,7 +28,7 @@ def kept_token_ids(tokenizer: dict[str, Any], used: Iterable[Sequence[int]], *, 
         raise ModelError(
             f"pruning the vocabulary needs a WordPiece tokenizer, this one is {model['type']}: leave it out"
         )
-    prefix = model.get("continuing_subword_prefix", "##")
+    prefix = model.get("continuing_subword_prefix", CONTINUES)
     kept = {entry["id"] for entry in tokenizer["added_tokens"]}
     kept |= {index for piece, index in model["vocab"].items() if len(piece.removeprefix(prefix)) == 1}
     counts = Counter(index for ids in used for index in ids)
@@ -64,17 +66,22 @@ def _renumber_post_processor(processor: dict[str, Any] | None, new_id: dict[int,
         raise ModelError(f"pruning the vocabulary does not know the post-processor {processor['type']}: leave it out")
 
 
-def learned_wordpiece(texts: Iterable[str], *, size: int) -> str:
-    """A lower-casing WordPiece tokenizer learned from `texts`, as the text of a `tokenizer.json`."""
+def learned_wordpiece(texts: Sequence[str], *, size: int) -> str:
+    """A lower-casing WordPiece tokenizer learned from `texts`, as the text of a `tokenizer.json`; always the same."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
     tokenizer = Tokenizer(models.WordPiece(unk_token=SPECIAL_TOKENS[1]))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
+    characters = sorted({letter for text in texts for letter in tokenizer.normalizer.normalize_str(text)} - {" "})
+    # The trainer numbers these pieces in the order of a hash map and breaks ties by number, unless it knows them.
+    numbered = [*SPECIAL_TOKENS, *(f"{CONTINUES}{letter}" for letter in characters)]
+    trainer = trainers.WordPieceTrainer(vocab_size=size, special_tokens=numbered, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     first, last = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", first), ("[SEP]", last)]
     )
-    return str(tokenizer.to_str())
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = [entry for entry in content["added_tokens"] if entry["content"] in SPECIAL_TOKENS]
+    return json.dumps(content, ensure_ascii=False)

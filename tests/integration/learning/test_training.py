@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.torch
 LABELS = ("bad", "good", "odd")
 WORDS = {"bad": "awful", "good": "lovely", "odd": "strange"}
 FILLER = "the a it was film day we saw had this one very".split()  # noqa: SIM905
-SMALL = NewEncoder(layers=1, width=32, heads=2, vocabulary=150, positions=32)
+SMALL = NewEncoder(layers=1, width=32, heads=2, vocabulary=150, positions=32, initial_spread=0.2)
 QUICK = FitOptions(
     epochs=10,
     patience=10,
@@ -123,8 +124,9 @@ def test_a_trained_folder_is_a_base_for_other_labels(trained: Path, tmp_path: Pa
 
 def test_multi_label_writes_thresholds_that_fit_the_model(tmp_path: Path) -> None:
     """The policy beside the model belongs to it, and with it the sets of labels come out right."""
-    data = toy(several=True)
-    options = TrainOptions(base=SMALL, fit=QUICK, class_weight_power=0.35, floor=False)
+    data = toy(600, several=True)
+    slow = replace(QUICK, epochs=20, learning_rate=1e-3, head_learning_rate=1e-3)
+    options = TrainOptions(base=SMALL, fit=slow, class_weight_power=0.35, floor=False)
 
     train(data, tmp_path, options=options, observer=Silent())
 

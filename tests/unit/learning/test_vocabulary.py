@@ -65,3 +65,12 @@ def test_other_tokenizers_are_refused(content: dict[str, Any]) -> None:
 
     with pytest.raises(ModelError, match="leave it out"):
         kept_token_ids(content, [], size=10)
+
+
+def test_a_learned_vocabulary_is_always_the_same() -> None:
+    """Ties between pieces are broken the same way in every run."""
+    texts = [f"{first}{second}{third}" for first in "abcdef" for second in "ghijkl" for third in "mnopqr"]
+
+    found = {learned_wordpiece(texts, size=80) for _ in range(5)}
+
+    assert len(found) == 1
