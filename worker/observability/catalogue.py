@@ -75,6 +75,20 @@ ACCEPTED_LABELS = _counter(
 REVIEW_REASONS = _counter("review_reasons", "Reasons for which records went to the review topic.", "reason")
 DEAD_LETTERS = _counter("dead_letters", "Dead-lettered records, by reason.", "reason")
 
+DRIFT_PSI = _gauge(
+    "drift_psi",
+    "Population stability index of recent confidences against the policy's reference (above 0.25: changed); NaN "
+    "without a reference.",
+)
+DRIFT_ALARM = _gauge(
+    "drift_alarm", "1 since the policy's drift check raised an alarm: its guarantee may not hold; until the next start."
+)
+EXPECTED_ACCURACY = _gauge(
+    "expected_accuracy",
+    "Mean probability of the most likely label in recent records: the accuracy, if the scores are calibrated; NaN "
+    "without a reference.",
+)
+
 WAVES = _counter("waves", "Published waves, by what closed them.", "close_reason")
 WAVE_MESSAGES = _histogram("wave_messages", "Records in a wave.", buckets=_POWERS_OF_TWO)
 WAVE_TOKENS = _histogram("wave_tokens", "Real tokens in a wave.", buckets=_POWERS_OF_FOUR)

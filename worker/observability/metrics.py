@@ -5,6 +5,7 @@ What there is to count is declared in `catalogue`; who serves it is `server`.
 
 from __future__ import annotations
 
+import math
 import platform
 import threading
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from worker import __version__
 from worker.batching import CloseReason
 from worker.clock import Clock, SystemClock
+from worker.decision.drift import DriftState
 from worker.errors import DeadReason
 from worker.observability import catalogue
 from worker.observability.bulk_histogram import BulkHistogram
@@ -67,6 +69,12 @@ class Metrics:
         self._delays.observe_all(report.delays_s)
         self._inferred(report.stats)
 
+    def drifted(self, state: DriftState) -> None:
+        """What the policy's drift check sees."""
+        self._psi.set(state.psi)
+        self._alarm.set(state.alarm)
+        self._expected_accuracy.set(state.expected_accuracy)
+
     def rebalanced(self) -> None:
         """The group rebalanced."""
         self._rebalances.inc()
@@ -104,6 +112,11 @@ class Metrics:
         self._labels = self._counter(catalogue.ACCEPTED_LABELS)
         self._reasons = self._counter(catalogue.REVIEW_REASONS)
         self._dead = _started(self._counter(catalogue.DEAD_LETTERS), DeadReason)
+        self._psi = self._gauge(catalogue.DRIFT_PSI)
+        self._alarm = self._gauge(catalogue.DRIFT_ALARM)
+        self._expected_accuracy = self._gauge(catalogue.EXPECTED_ACCURACY)
+        self._psi.set(math.nan)
+        self._expected_accuracy.set(math.nan)
 
     def _declare_waves(self) -> None:
         self._waves = _started(self._counter(catalogue.WAVES), CloseReason)

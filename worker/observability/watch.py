@@ -8,6 +8,7 @@ import numpy as np
 import structlog
 
 from worker.clock import Clock
+from worker.decision.drift import DriftState
 from worker.errors import BrokerError, Fenced, OutcomeUnknown
 from worker.observability.health import Health
 from worker.observability.logging import log_wave
@@ -32,6 +33,7 @@ class Watch:
         self._clock = clock
         self._look_at = 0.0
         self._assigned: int | None = None
+        self._alarmed = False
 
     def consumed(self, topic: str, count: int) -> None:
         self._metrics.consumed(topic, count)
@@ -42,6 +44,20 @@ class Watch:
         report = report_of(published, now=self._clock.time())
         self._metrics.wave_published(report)
         log_wave(report)
+        if published.processed.drift is not None:
+            self._drifted(published.processed.drift)
+
+    def _drifted(self, drift: DriftState) -> None:
+        self._metrics.drifted(drift)
+        if drift.alarm and not self._alarmed:
+            self._alarmed = True
+            log.warning(
+                "decision.drift",
+                psi=round(drift.psi, 3),
+                expected_accuracy=round(drift.expected_accuracy, 3),
+                records=drift.records,
+                meaning="the texts are no longer like those the policy was calibrated on; its guarantee may not hold",
+            )
 
     def publish_failed(self, error: BrokerError) -> None:
         result = PublicationResult.FAILED

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from tests.unit.observability.reports import report
 from worker.batching import CloseReason
+from worker.decision.drift import DriftState
 from worker.errors import DeadReason
 from worker.observability.bulk_histogram import BulkHistogram
 from worker.observability.catalogue import CATALOGUE, Kind
@@ -204,3 +205,13 @@ def test_a_bulk_histogram_is_a_histogram(observed: list[float]) -> None:
 def test_there_are_no_creation_times() -> None:
     """They double the number of series and no query uses them."""
     assert "_created" not in generate_latest(Metrics().registry).decode()
+
+
+def test_drift_is_shown_as_the_policy_sees_it() -> None:
+    """Before, and without a reference, nothing is claimed."""
+    metrics = Metrics()
+    assert np.isnan(value(metrics, "drift_psi") or 0.0)
+
+    metrics.drifted(DriftState(records=1000, psi=0.3, expected_accuracy=0.81, alarm=True))
+
+    assert (0.3, 0.81, 1.0) == tuple(value(metrics, name) for name in ("drift_psi", "expected_accuracy", "drift_alarm"))
