@@ -21,11 +21,11 @@ from statistics import median
 from typing import Annotated
 
 import typer
-from worker.demo.texts import load_texts
 
 from tests.conftest import Topics
 from tests.e2e.processes import Way
 from tests.kafka_io import Stored, ToSend, produce, read_topic
+from worker.demo.messages import texts as demo_texts
 from worker.devbroker.jvm import JvmBroker
 
 LOOP = "poll 32, pipeline(batch_size=32), send, flush, commit"
@@ -52,7 +52,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="JSON file for the figures.")] = None,
 ) -> None:
     """Print a table of medians and ratios, as it stands in docs/benchmarks.md."""
-    texts = load_texts()
+    texts = demo_texts()
     records = [
         ToSend(json.dumps({"id": number, "text": texts[number % len(texts)]}).encode(), partition=number % 4)
         for number in range(messages)
@@ -82,6 +82,8 @@ def emostream(way: Way, folder: Path, model: str, _checkpoint: str, messages: in
     config = way.config(folder, model={"name": model}, logging={"level": "error"}, inference={"cache_size": 0})
     cpu_s = timed([sys.executable, "-m", "worker", "run", "--config", str(config), "--until-caught-up"])
     outcomes = way.outcomes()
+    if len(set(outcomes.ids())) != messages or outcomes.misordered() or not way.committed_to_the_end():
+        raise SystemExit("emostream run: outcomes are missing or out of order, or offsets do not stand at the log end")
     return measured("emostream run", "exactly once", [*outcomes.output, *outcomes.review], messages, cpu_s)
 
 
