@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from worker.learning.linear_floor import FloorScore
+from worker.learning.other_domains import USUAL, Separation
 from worker.learning.shipping import Agreement
 
 
@@ -38,6 +39,7 @@ class Measured:
     whole: Mapping[str, Any]
     floor: FloorScore
     agreement: Agreement
+    others: Sequence[Separation]
 
 
 def card(name: str, text: CardText, found: Measured) -> str:
@@ -75,6 +77,11 @@ def card(name: str, text: CardText, found: Measured) -> str:
             "",
             _reproduction(name, found),
             "",
+            "## Texts of other kinds",
+            _OTHER_KINDS,
+            "",
+            *_other_kinds(found.others),
+            "",
             "## The form that ships",
             _form(found),
             "",
@@ -88,6 +95,15 @@ def card(name: str, text: CardText, found: Measured) -> str:
 def write_card(folder: Path, name: str, text: CardText, found: Measured) -> None:
     """Write `README.md` into the model's folder."""
     (folder / "README.md").write_text(card(name, text, found))
+
+
+_OTHER_KINDS = (
+    "`surprise.npz` says how rare each token is in the training texts. A policy can send texts that are too "
+    "surprising, or too short to tell, to review. *Found*: share of texts with fewer than two content tokens, or above "
+    "the surprise that 1 % of held-out texts exceed. AUROC: the chance that a text of that kind has more of it than a "
+    "held-out text of the model's own domain. All but the last two kinds are made from templates "
+    "(`worker/learning/other_domains.py`)."
+)
 
 
 def _quality_table(found: Measured) -> list[str]:
@@ -125,6 +141,19 @@ def _reproduction(name: str, found: Measured) -> str:
         f"both halves ({halves} texts, a little optimistic, since one half was tuned on) gives {first} "
         f"{whole['micro_f1']:.4f}, macro-F1 {whole['macro_f1']:.4f}, ECE {whole['ece']:.4f}."
     )
+
+
+def _other_kinds(others: Sequence[Separation]) -> list[str]:
+    return [
+        "| kind | found | AUROC of token surprise | AUROC of 1 - maximum probability |",
+        "|---|---|---|---|",
+        *(
+            f"| {each.kind} | {each.found:.3f} | | |"
+            if each.kind == USUAL
+            else f"| {each.kind} | {each.found:.3f} | {each.surprise:.3f} | {each.doubt:.3f} |"
+            for each in others
+        ),
+    ]
 
 
 def _form(found: Measured) -> str:

