@@ -13,6 +13,7 @@ import structlog
 def restored_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    logging.captureWarnings(capture=False)  # a test before may have left it on
     yield
     root.handlers, root.level = handlers, level
     logging.captureWarnings(capture=False)
