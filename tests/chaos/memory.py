@@ -58,9 +58,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.memory", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120, help="of each situation")
     parser.add_argument("--records", type=int, default=100_000, help="in the backlog, 2 kB each")
+    parser.add_argument("--only", choices=[*SITUATIONS], action="append", help="may be repeated; else all of them")
     arguments = parser.parse_args()
     with site(nodes=1) as first:
-        for name, (situation, program) in SITUATIONS.items():
+        for name in arguments.only or SITUATIONS:
+            situation, program = SITUATIONS[name]
             place = new_run(first.broker, first.proxy)
             curve = _curve(place, situation, program, arguments.seconds, arguments.records)
             done = len(outcomes(place.direct, place.outgoing))
