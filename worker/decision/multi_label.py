@@ -55,14 +55,17 @@ class PerLabelThresholds:
         return Verdicts(self._answers(scores, emitted, count), confidence, marks)
 
     def _answers(self, scores: Scores, emitted: Flags, count: np.ndarray) -> list[tuple[str, ...]]:
-        """The emitted labels of each text; sorted one by one only where there are several."""
+        """The emitted labels of each text; sorted only where there are several."""
         first = emitted.argmax(axis=1).tolist()
         some = (count > 0).tolist()
         answers = [self._alone[index] if known else () for index, known in zip(first, some, strict=True)]
-        for row in np.flatnonzero(count > 1).tolist():
-            columns = np.flatnonzero(emitted[row])
-            order = columns[np.argsort(-scores[row, columns], kind="stable")]
-            answers[row] = tuple([self._labels[index] for index in order.tolist()])
+        several = np.flatnonzero(count > 1)
+        if len(several):
+            counts = count[several]
+            ranked = np.argsort(np.where(emitted[several], -scores[several], np.inf), axis=1, kind="stable")
+            rows = zip(several.tolist(), ranked[:, : counts.max()].tolist(), counts.tolist(), strict=True)
+            for row, order, given in rows:
+                answers[row] = tuple([self._labels[index] for index in order[:given]])
         return answers
 
 
