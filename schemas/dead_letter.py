@@ -25,6 +25,8 @@ TIMESTAMP_HEADER: Final = "emostream-source-timestamp"
 GROUP_HEADER: Final = "emostream-group"
 VERSION_HEADER: Final = "emostream-version"
 OMITTED_BYTES_HEADER: Final = "emostream-omitted-bytes"
+REPLAYS_HEADER: Final = "emostream-replays"
+"""How often `dlq replay` has sent this record back to its topic: a header of the record itself, not of its letter."""
 
 Header = tuple[str, bytes | None]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import structlog
 from kafka import errors as client
@@ -37,6 +37,8 @@ from worker.records import Header, Publication
 
 log = structlog.get_logger(__name__)
 
+Job = TypeVar("Job")
+
 DEADLINE_S = 20.0
 # of the calls that wait for one answer: it never comes when the coordinator was killed meanwhile (D3)
 ANSWERED_WITHIN_S = REQUEST_TIMEOUT_MS / 1000 + 1
@@ -52,8 +54,8 @@ TOO_LARGE = (client.MessageSizeTooLargeError, client.RecordListTooLargeError)
 LIKE_A_MISSING_TOPIC = (client.KafkaTimeoutError, client.UnknownTopicOrPartitionError)
 
 
-class _Publisher:
-    """What both ways share: one producer, one attempt at a time, everything under one deadline."""
+class GuardedPublisher(Generic[Job]):
+    """What all ways share: one producer, one attempt at a time, everything under one deadline. `Job`: what is sent."""
 
     def __init__(
         self, connection: Connection, settings: ProducerSettings, *, group_id: str, deadline_s: float = DEADLINE_S
@@ -64,7 +66,7 @@ class _Publisher:
         self._deadline_s = deadline_s
         self._producer: Any = None
 
-    def publish(self, publication: Publication) -> None:
+    def publish(self, publication: Job) -> None:
         attempt = Attempt(lambda running: self._work(running, publication), producer=self._producer)
         in_time = attempt.run(self._deadline_s)
         if in_time and attempt.error is None:
@@ -87,7 +89,7 @@ class _Publisher:
             producer, self._producer = self._producer, None
             close(producer, timeout_s=timeout_s)
 
-    def _work(self, attempt: Attempt, publication: Publication) -> None:
+    def _work(self, attempt: Attempt, publication: Job) -> None:
         raise NotImplementedError
 
     def _recover(self) -> None:
@@ -147,7 +149,7 @@ class _Publisher:
         return sorted(set(self._settings.topics.values()))
 
 
-class TransactionalPublisher(_Publisher):
+class TransactionalPublisher(GuardedPublisher[Publication]):
     """Exactly-once: records and offsets become visible together or not at all (KIP-98, KIP-447)."""
 
     def __init__(
@@ -203,7 +205,7 @@ class TransactionalPublisher(_Publisher):
         return super()._translated(attempt, in_time=in_time)
 
 
-class FlushingPublisher(_Publisher):
+class FlushingPublisher(GuardedPublisher[Publication]):
     """At-least-once: returns when every record is durable; the source commits the offsets afterwards."""
 
     def _work(self, attempt: Attempt, publication: Publication) -> None:

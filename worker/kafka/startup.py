@@ -59,13 +59,13 @@ class NewTopics:
 class Needs:
     """What the worker needs of the cluster.
 
-    `transactional_id`: None for at-least-once. `create_topics`: None leaves missing topics an error.
-    `value_bytes`: the largest payload that must fit into an event.
+    `group_id`: None when nothing is committed; `transactional_id`: None for at-least-once. `create_topics`: None leaves
+    missing topics an error. `value_bytes`: the largest payload that must fit into an event.
     """
 
     input_topics: Sequence[str]
     outgoing_topics: Sequence[str]
-    group_id: str
+    group_id: str | None
     transactional_id: str | None
     value_bytes: int
     create_topics: NewTopics | None = None
@@ -122,7 +122,7 @@ def _looked(connection: Connection, admin: Any, needs: Needs) -> Limits:
     try:
         return looking.result()
     except client.KafkaError as error:
-        refused = permission(error, group_id=needs.group_id, transactional_id=needs.transactional_id)
+        refused = permission(error, group_id=needs.group_id or "", transactional_id=needs.transactional_id)
         name = type(error).__name__
         raise refused or BrokerUnavailable(f"the brokers at {connection.addresses} failed: {name}") from error
 
@@ -193,6 +193,8 @@ def _unwritable(found: dict[str, Topic], needs: Needs) -> list[str]:
 
 
 def _group_problems(admin: Any, needs: Needs) -> list[str]:
+    if needs.group_id is None:
+        return []
     try:
         operations = group_operations(admin, needs.group_id)
     except client.GroupAuthorizationFailedError as error:
@@ -205,6 +207,8 @@ def _group_problems(admin: Any, needs: Needs) -> list[str]:
 def _limits(admin: Any, needs: Needs) -> Limits:
     needed = needs.value_bytes + EVENT_OVERHEAD_BYTES
     names = sorted(set(needs.outgoing_topics))
+    if not names:
+        return Limits(max(USUAL_MAX_MESSAGE_BYTES, needed))
     limits = size_limits(admin, names)
     unknown = [name for name in names if name not in limits]
     if unknown:
