@@ -66,7 +66,7 @@ class ForwardPasses:
 
     def run(self, ids: Sequence[TokenIds]) -> tuple[list[Row | RecordError], PassCounts]:
         """Finite logits [labels] of each sequence, in order, or why it has none. Raises EngineLost."""
-        request = _Request(ids, self._backend, self._pad_id, self._shrink)
+        request = _Request(ids, self._backend, self._pad_id, smaller=self._smaller, shrink=self._shrink)
         batches = pack(request.lengths, self._spread(request.lengths))
         if len(batches) == 1 or self._backend.concurrency == 1:
             counts = [request.solve(batch) for batch in batches]
@@ -85,25 +85,35 @@ class ForwardPasses:
         share = max(MIN_SPREAD_TOKENS, -(-int(lengths.sum()) // self._backend.concurrency))
         return replace(self._limits, max_batch_tokens=min(self._limits.max_batch_tokens, share))
 
-    def _shrink(self, failed_tokens: int) -> PackingLimits:
-        """Limits below half of a pass that was out of memory; they stay, and are logged when they change."""
+    def _smaller(self, failed_tokens: int) -> PackingLimits:
+        """Limits below half of a pass that was out of memory."""
+        return replace(self._limits, max_batch_tokens=max(1, min(self._limits.max_batch_tokens, failed_tokens // 2)))
+
+    def _shrink(self, limits: PackingLimits) -> None:
+        """Take smaller limits for good: all of a micro-batch fitted in parts that did not fit as a whole."""
         with self._lock:
-            budget = max(1, min(self._limits.max_batch_tokens, failed_tokens // 2))
-            if budget < self._limits.max_batch_tokens:
-                self._limits = replace(self._limits, max_batch_tokens=budget)
-                log.warning("inference.out_of_memory", failed_tokens=failed_tokens, max_batch_tokens=budget)
-            return self._limits
+            before = self._limits.max_batch_tokens
+            if limits.max_batch_tokens < before:
+                self._limits = replace(self._limits, max_batch_tokens=limits.max_batch_tokens)
+                log.warning("inference.out_of_memory", before=before, max_batch_tokens=limits.max_batch_tokens)
 
 
 class _Request:
     """One request in work. Micro-batches are solved in parallel; each writes only the rows of its own texts."""
 
     def __init__(
-        self, ids: Sequence[TokenIds], backend: Backend, pad_id: int, shrink: Callable[[int], PackingLimits]
+        self,
+        ids: Sequence[TokenIds],
+        backend: Backend,
+        pad_id: int,
+        *,
+        smaller: Callable[[int], PackingLimits],
+        shrink: Callable[[PackingLimits], None],
     ) -> None:
         self._ids = ids
         self._backend = backend
         self._pad_id = pad_id
+        self._smaller = smaller
         self._shrink = shrink
         self.lengths = np.fromiter((len(each) for each in ids), dtype=np.int64, count=len(ids))
         self.rows: dict[int, Row | RecordError] = {}
@@ -111,7 +121,8 @@ class _Request:
     def solve(self, batch: Indices) -> PassCounts:
         """Fill the rows of this micro-batch, in one pass if nothing fails.
 
-        Out of memory: again in smaller ones. A failure: bisected until the text that causes it stands alone, in at
+        Out of memory: again in smaller ones, and smaller ones from then on unless a text does not even fit alone, which
+        is the text's fault and not the batch's. A failure: bisected until the text that causes it stands alone, in at
         most 2 log2(n) more passes for one such text. Rows that are not finite are tried once more without the others.
         """
         lengths = self.lengths[batch]
@@ -119,9 +130,7 @@ class _Request:
         try:
             logits = self._backend.run(*self._padded(batch, lengths))
         except EngineOverloaded:
-            limits = self._shrink(cost.padded_tokens)
-            parts = [batch[part] for part in pack(lengths, limits)] if batch.size > 1 else []
-            return self._solve_parts(batch, parts, cost, f"{lengths.max()} tokens do not fit in memory")
+            return self._solve_smaller(batch, lengths, cost)
         except EngineFailed as error:
             return self._solve_parts(batch, _halves(batch), cost, str(error))
         finite = np.isfinite(logits).all(axis=1)
@@ -130,6 +139,14 @@ class _Request:
         if not bad.size:
             return cost
         return self._solve_parts(bad, [bad] if finite.any() else _halves(bad), cost, "the scores are not finite")
+
+    def _solve_smaller(self, batch: Indices, lengths: NDArray[np.int64], cost: PassCounts) -> PassCounts:
+        limits = self._smaller(cost.padded_tokens)
+        parts = [batch[part] for part in pack(lengths, limits)] if batch.size > 1 else []
+        cost = self._solve_parts(batch, parts, cost, f"{lengths.max()} tokens do not fit in memory")
+        if not any(isinstance(self.rows[int(index)], RecordError) for index in batch):
+            self._shrink(limits)
+        return cost
 
     def _solve_parts(self, batch: Indices, parts: Sequence[Indices], cost: PassCounts, detail: str) -> PassCounts:
         if not parts:

@@ -108,7 +108,7 @@ class OpenVinoBackend:
             return np.array(outputs[0], dtype=np.float32)
         except MemoryError as error:
             raise EngineOverloaded("out of memory") from error
-        except RuntimeError as error:
+        except Exception as error:  # the binding turns what it does not know into anything
             raise _translated(error) from error
         finally:
             self._idle.put(request)
@@ -141,14 +141,14 @@ def _drain(idle: queue.SimpleQueue[Any]) -> None:
     idle.put(None)
 
 
-def _translated(error: RuntimeError) -> EngineOverloaded | EngineFailed:
+def _translated(error: Exception) -> EngineOverloaded | EngineFailed:
     message = str(error).lower()
     if any(sign in message for sign in OUT_OF_MEMORY):
         return EngineOverloaded("out of memory")
     return EngineFailed(f"OpenVINO refuses this micro-batch: {_in_one_line(error)}")
 
 
-def _in_one_line(error: RuntimeError) -> str:
+def _in_one_line(error: Exception) -> str:
     """The vendor's own words on one line, without those that say in which of its files they were raised."""
     lines = [line.strip() for line in str(error).splitlines()]
     return " ".join(line for line in lines if line and not line.startswith(("Exception from", "Check '")))[:300]

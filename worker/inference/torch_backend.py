@@ -106,12 +106,12 @@ class TorchBackend:
             with torch.inference_mode():
                 logits = model(input_ids=self._on_device(input_ids), attention_mask=self._on_device(attention_mask))
                 return np.asarray(logits.logits.float().cpu().numpy(), dtype=np.float32)
-        except torch.OutOfMemoryError as error:
+        except (torch.OutOfMemoryError, MemoryError) as error:
             torch.cuda.empty_cache()
             raise EngineOverloaded("out of memory") from error
         except torch.AcceleratorError as error:
             raise EngineLost(f"{self._device} cannot be used any more: {_first_line(error)}") from error
-        except (RuntimeError, IndexError, ValueError) as error:
+        except Exception as error:  # a model's code may raise anything for an odd text
             raise _translated(error) from error
 
     def close(self) -> None:

@@ -64,7 +64,8 @@ class StubBackend:
     """A backend whose logits depend on a row's tokens alone, and that fails where it is told to.
 
     `overloaded_above`: more padded tokens than this are out of memory. `poison_id`: a batch that holds this token id
-    fails; with `poison_is_nan` the row's logits are NaN instead. `passes` counts calls, `padded_tokens` their sizes.
+    fails; with `poison_is_nan` the row's logits are NaN instead, with `poison_is_heavy` it is out of memory. `passes`
+    counts calls, `padded_tokens` their sizes.
     """
 
     labels: int = 3
@@ -72,6 +73,7 @@ class StubBackend:
     overloaded_above: int | None = None
     poison_id: int | None = None
     poison_is_nan: bool = False
+    poison_is_heavy: bool = False
     passes: int = 0
     padded_tokens: int = 0
 
@@ -81,6 +83,8 @@ class StubBackend:
         if self.overloaded_above is not None and input_ids.size > self.overloaded_above:
             raise EngineOverloaded(f"out of memory at {input_ids.size} tokens")
         poisoned = (input_ids == self.poison_id).any(axis=1)
+        if poisoned.any() and self.poison_is_heavy:
+            raise EngineOverloaded("a text in this micro-batch takes all memory")
         if poisoned.any() and not self.poison_is_nan:
             raise EngineFailed("a text in this micro-batch fails")
         weights = (np.arange(1, input_ids.shape[1] + 1) * attention_mask)[:, :, None]

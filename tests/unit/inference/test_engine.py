@@ -140,24 +140,28 @@ def test_a_text_that_never_fits_is_isolated() -> None:
     assert inferred.stats.isolated == 1
 
 
-@pytest.mark.parametrize("poison_is_nan", [False, True])
+@pytest.mark.parametrize("kind", ["raises", "nan", "heavy"])
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_the_poison_text_stands_alone(*, poison_is_nan: bool, concurrency: int) -> None:
-    """One text that makes the model fail, or its scores not finite, is dead alone after at most 2 log2(n) more
-    passes."""
+def test_the_poison_text_stands_alone(*, kind: str, concurrency: int) -> None:
+    """One text that makes the model fail, run out of memory, or give scores that are not finite, is dead alone after
+    at most 2 log2(n) more passes; the budget of a pass is what it was."""
     texts = distinct_texts(64)
     texts[17] += f" {POISON}"
     options = EngineOptions(max_batch_tokens=4096, cache_size=100)
-    backend = StubBackend(poison_id=POISON_ID, poison_is_nan=poison_is_nan, concurrency=concurrency)
+    backend = StubBackend(
+        poison_id=POISON_ID, poison_is_nan=kind == "nan", poison_is_heavy=kind == "heavy", concurrency=concurrency
+    )
     healthy = classify(engine(StubBackend(concurrency=concurrency), options=options), texts)
+    subject = engine(backend, options=options)
 
-    inferred = classify(engine(backend, options=options), texts)
+    inferred = classify(subject, texts)
 
     dead = {n: each for n, each in enumerate(inferred.results) if isinstance(each, RecordError)}
     assert [17] == list(dead)
     assert (Stage.INFERENCE, DeadReason.INFERENCE_FAILED) == (dead[17].stage, dead[17].reason)
     assert inferred.stats.isolated == 1
     assert inferred.stats.forward_passes <= healthy.stats.forward_passes + 2 * 6
+    assert subject.max_batch_tokens == 4096
     for actual, expected in zip(scores(inferred), np.delete(np.stack(scores(healthy)), 17, axis=0), strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-5)
 
