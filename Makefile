@@ -52,6 +52,7 @@ docs: $(VENV)/.all ## make the generated parts of the docs again
 	$(BIN)/python -m schemas.documentation docs/formats.md
 	$(BIN)/python -m worker.config > docs/configuration.md
 	$(BIN)/python -m worker.observability > docs/metrics.md
+	$(BIN)/python -m worker.sizing docs/operating.md docs/figures/scaling.svg
 
 constraints: $(VENV)/.uv ## pin the newest versions of everything in constraints.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate --all-extras \

@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": MODELS,
     "train": MODELS,
     "dlq": LOOK,
+    "advise": LOOK,
     "config": LOOK,
     "schema": LOOK,
     "health": LOOK,
