@@ -132,6 +132,19 @@ class Worker:
         """How many waves it has published so far."""
         return self.log().count('"wave.published"')
 
+    def records(self) -> int:
+        """How many records have their outcome so far."""
+        waves = (json.loads(line) for line in self.log().splitlines() if '"wave.published"' in line)
+        return sum(wave["messages"] for wave in waves)
+
+    def wait_for_records(self, count: int, *, timeout_s: float = 60) -> None:
+        """Wait until so many records have their outcome."""
+        deadline = time.monotonic() + timeout_s
+        while self.records() < count:
+            assert self.process.poll() is None, f"the worker ended with {self.process.returncode}:\n{self.log()}"
+            assert time.monotonic() < deadline, f"{self.records()} of {count} records within {timeout_s} s"
+            time.sleep(0.1)
+
     def wait_for(self, event: str, *, times: int = 1, timeout_s: float = 60) -> None:
         """Wait until an event stands in the log so many times."""
         deadline = time.monotonic() + timeout_s

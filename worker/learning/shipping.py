@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.errors import InferenceError, RecordError
-from worker.inference.export import export_openvino
 from worker.ports import Classifier
 from worker.records import Encoded, Prediction
 
@@ -39,6 +38,8 @@ class Agreement:
 def ship(source: Path, target: Path, *, torch_form: bool) -> None:
     """Write `target` anew from the trained folder `source`: OpenVINO IR with row-wise int8 weights, configuration and
     tokenizer, and, with `torch_form`, the Hugging Face weights in float16."""
+    from worker.inference.export import export_openvino
+
     target.mkdir(parents=True, exist_ok=True)
     for old in target.iterdir():
         old.unlink()
