@@ -218,7 +218,8 @@ def test_a_budget_of_nothing_has_no_threshold() -> None:
 
 def test_p_values_are_those_of_mapie() -> None:
     """For errors and for fractions of one; its counts are nudged, as it rounds 3.0000000001 errors up to 4."""
-    methods = pytest.importorskip("mapie.risk_control.methods")
+    from mapie.risk_control import methods
+
     loss, accepted = np.array([0.0, 3.0, 10.0, 24.0]), np.array([50, 100, 300, 500])
     for binary, total in ((True, loss), (False, loss + 0.5)):
         theirs = methods.compute_hoeffding_bentkus_p_value(
@@ -231,11 +232,12 @@ def test_p_values_are_those_of_mapie() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_thresholds_are_at_least_as_loose_as_those_of_mapie() -> None:
     """The same candidates in the same order."""
-    control = pytest.importorskip("mapie.risk_control")
+    from mapie.risk_control import BinaryClassificationController
+
     for seed in range(10):
         score, wrong = texts(1000, seed)
         start = start_of_sequence(1000, FIVE_PERCENT)
-        controller = control.BinaryClassificationController(
+        controller = BinaryClassificationController(
             lambda given: np.c_[1.0 - given, given],
             "precision",
             0.95,
