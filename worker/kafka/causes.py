@@ -20,7 +20,10 @@ OTHER_HOST = (
     "and let the broker advertise that name"
 )
 WANTS_CERTIFICATE = "the broker wants a client certificate: set kafka.security.cert_file and key_file to one it trusts"
-DISTRUSTED = "the broker does not trust our certificate: set kafka.security.cert_file to one that it trusts"
+DISTRUSTED = (
+    "the broker does not trust our certificate, or it has expired: set kafka.security.cert_file to a valid one that "
+    "is signed by an authority the broker knows"
+)
 
 # signs in the client's text, most telling first
 SIGNS = (

@@ -19,13 +19,14 @@ from worker.devbroker.jvm import JvmBroker
 from worker.kafka.connection import Connection, Security
 
 USER = "svc-worker"
-PASSWORD = "worker-pw"
+PASSWORD = "canary-5d41402abc4b"  # found wherever it should not be
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
 @dataclass(frozen=True)
 class Certificates:
-    """A CA, a broker certificate for 127.0.0.1 and localhost, a worker's certificate, and a CA nobody knows."""
+    """A CA, broker certificates for 127.0.0.1 and localhost (one has expired), a worker's (and one that has expired),
+    and a CA nobody knows."""
 
     folder: Path
 
@@ -40,6 +41,8 @@ class Certificates:
         made._issue("broker", "DNS:localhost,IP:127.0.0.1")
         made._issue("elsewhere", "DNS:kafka.example.org")
         made._issue("worker", "DNS:worker")
+        made._issue("old-broker", "DNS:localhost,IP:127.0.0.1", days=-1)
+        made._issue("old-worker", "DNS:worker", days=-1)
         return made
 
     def file(self, name: str) -> Path:
@@ -52,7 +55,7 @@ class Certificates:
         target.write_text("".join(part.read_text() for part in parts))
         return target
 
-    def _issue(self, name: str, alternative_names: str) -> None:
+    def _issue(self, name: str, alternative_names: str, *, days: int = 2) -> None:
         self._openssl(
             *["req", *NEW_KEY, "-subj", f"/CN={name}"],
             *["-keyout", f"{name}.raw", "-out", f"{name}.csr"],
@@ -61,7 +64,7 @@ class Certificates:
         extensions.write_text(f"subjectAltName={alternative_names}\nextendedKeyUsage=serverAuth,clientAuth\n")
         self._openssl(
             *["x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"],
-            *["-days", "2", "-extfile", extensions.name, "-out", f"{name}.pem"],
+            *["-days", str(days), "-extfile", extensions.name, "-out", f"{name}.pem"],
         )
         # the broker reads PKCS 8 only
         self._openssl("pkcs8", "-topk8", "-nocrypt", "-in", f"{name}.raw", "-out", f"{name}.key")
@@ -77,7 +80,7 @@ class Certificates:
 class SecureBroker:
     """PLAINTEXT is for the tests' own administration; SCRAM and MTLS are what a worker may use.
 
-    ELSEWHERE shows a certificate for another host.
+    ELSEWHERE shows a certificate for another host, EXPIRED one that has expired.
     """
 
     broker: JvmBroker
@@ -100,10 +103,12 @@ class SecureBroker:
             "listener.name.mtls.ssl.client.auth": "required",
             "listener.name.elsewhere.ssl.keystore.type": "PEM",
             "listener.name.elsewhere.ssl.keystore.location": str(certificates.bundle("elsewhere")),
+            "listener.name.expired.ssl.keystore.type": "PEM",
+            "listener.name.expired.ssl.keystore.location": str(certificates.bundle("old-broker")),
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS",
         }
-        listeners = {"SCRAM": "SASL_SSL", "MTLS": "SSL", "ELSEWHERE": "SSL"}
+        listeners = {"SCRAM": "SASL_SSL", "MTLS": "SSL", "ELSEWHERE": "SSL", "EXPIRED": "SSL"}
         with start_jvm_broker(listeners=listeners, properties=properties, scram_users={USER: PASSWORD}) as broker:
             yield cls(broker, certificates)
 

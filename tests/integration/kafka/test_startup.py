@@ -131,11 +131,17 @@ def stranger(broker: SecureBroker) -> Connection:
     return broker.mtls(cert_file=certificate, key_file=key)
 
 
+def outdated(broker: SecureBroker) -> Connection:
+    certificate, key = broker.certificates.file("old-worker.pem"), broker.certificates.file("old-worker.key")
+    return broker.mtls(cert_file=certificate, key_file=key)
+
+
 REFUSALS: dict[str, tuple[Case, str]] = {
     "wrong password": (lambda b: b.scram(password="no"), "refuses the credentials of svc-worker"),
     "unknown user": (lambda b: b.scram(username="nobody"), "refuses the credentials of nobody"),
     "unknown authority": (lambda b: b.scram(ca_file=b.certificates.file("stranger.pem")), "kafka.security.ca_file"),
     "other host": (lambda b: b.mtls("ELSEWHERE"), "certificate is for another host"),
+    "expired": (lambda b: b.mtls("EXPIRED"), "the broker's certificate has expired"),
     "plaintext on a TLS port": (lambda b: b.plaintext("SCRAM"), "the port speaks TLS"),
     "plaintext on an mTLS port": (lambda b: b.plaintext("MTLS"), "the port speaks TLS"),
     "login in plaintext on a TLS port": (lambda b: b.scram(protocol="SASL_PLAINTEXT"), "the port speaks TLS"),
@@ -152,6 +158,7 @@ REFUSALS: dict[str, tuple[Case, str]] = {
     ),
     "no client certificate": (lambda b: b.mtls(cert_file=None, key_file=None), "wants a client certificate"),
     "unknown client certificate": (stranger, "does not trust our certificate"),
+    "expired client certificate": (outdated, "our certificate, or it has expired"),
 }
 
 
