@@ -81,7 +81,7 @@ def _curve(
     curve = []
     with Fleet(folder, config, program=program) as fleet:
         worker = fleet.start()
-        worker.wait_for("group.assigned", times=2)
+        worker.wait_for("wave.published", times=2)
         with situation(place):  # type: ignore[attr-defined]
             for _ in range(STEPS):
                 time.sleep(seconds / STEPS)

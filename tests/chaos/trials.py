@@ -95,13 +95,15 @@ def zombie(ground: Ground, *options: str) -> Trial:
     return trial
 
 
-def long_forward_pass(ground: Ground) -> Trial:
+def long_forward_pass(ground: Ground, *, forward_s: float = MAX_POLL_INTERVAL_S + 8) -> Trial:
     """One wave in the model for longer than the group lets a member go without a poll."""
-    trial = Trial(ground.way(20))
-    with ground.fleet(trial.way, "--forward-s", str(MAX_POLL_INTERVAL_S + 8)) as fleet:
+    trial = Trial(ground.way(1))
+    server = {"port": None, "stall_timeout_s": forward_s + 60}
+    with ground.fleet(trial.way, "--forward-s", str(forward_s), server=server) as fleet:
         worker = fleet.start("--until-caught-up")
-        trial.code = worker.process.wait(MAX_POLL_INTERVAL_S * 4)
+        trial.code = worker.process.wait(forward_s + 90)
         trial.log = worker.log()
+        trial.noted["rebalances"] = _count(worker, "group.assigned")
     trial.verdict = trial.judged()
     return trial
 

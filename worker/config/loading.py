@@ -30,6 +30,15 @@ _SERVICE_LINK = re.compile(r"(_SERVICE_(HOST|PORT)(_\w+)?|_PORT_\d+_(TCP|UDP|SCT
 _SERVICE_ADDRESS = re.compile(r"^(tcp|udp|sctp)://")
 
 
+# what people know from other clients, left out on purpose
+_STATIC_MEMBERSHIP = "kafka.group_instance_id"
+_REFUSED = dict.fromkeys(
+    (_STATIC_MEMBERSHIP, variable(_STATIC_MEMBERSHIP)),
+    "static membership is refused: a member displaced by another with its id would read nothing and not notice; "
+    "leave it out",
+)
+
+
 class Source(StrEnum):
     """Where the value of a key comes from."""
 
@@ -112,6 +121,8 @@ def _is_service_link(name: str, value: str) -> bool:
 
 
 def _unknown(name: str, *, what: str, known: tuple[str, ...] | list[str]) -> str:
+    if name in _REFUSED:
+        return f"{name}: {_REFUSED[name]}"
     suggestion = nearest(name, known)
     return f"{name}: unknown {what}; " + (
         f"did you mean {suggestion}?" if suggestion else "see emostream config schema"

@@ -1,7 +1,8 @@
 """The only place that touches kafka-python's private state: guards against its defects, each named with its version.
 
-Every guard was written for kafka-python 3.0.12 and has a test on a real broker that fails once the client has mended
-the defect; then the guard goes. Numbers (D…) are explained in docs/reliability.md.
+Every guard was written for kafka-python 3.0.12 and has a test on a real broker that fails without it. Where
+`python -m tests.integration.kafka.mutations` no longer sees it fail, the client has mended the defect, and the guard
+goes. Numbers (D…) are explained in docs/reliability.md.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Topics, start_jvm_broker
+from tests.chaos.site import Site, site
+from tests.conftest import Topics
 from tests.integration.kafka.secure import SecureBroker
 from worker.devbroker.jvm import JvmBroker
 
@@ -20,10 +21,23 @@ def secure_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureBr
 
 
 @pytest.fixture(scope="package")
-def fragile_broker() -> Iterator[JvmBroker]:
+def fragile_site() -> Iterator[Site]:
+    """A broker and the network before it, for tests to hurt; every test leaves both serving."""
+    with site(nodes=1) as place:
+        yield place
+
+
+@pytest.fixture(scope="package")
+def fragile_broker(fragile_site: Site) -> JvmBroker:
     """May be killed, restarted, paused and resumed; every test leaves it serving."""
-    with start_jvm_broker() as broker:
-        yield broker
+    return fragile_site.broker
+
+
+@pytest.fixture
+def three_nodes() -> Iterator[Site]:
+    """A cluster that goes on when one of its nodes is gone."""
+    with site(nodes=3) as place:
+        yield place
 
 
 @pytest.fixture

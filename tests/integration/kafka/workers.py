@@ -41,7 +41,7 @@ class Road:
 
     @property
     def connection(self) -> Connection:
-        return Connection((self.servers,))
+        return Connection(tuple(self.servers.split(",")))
 
     def write(self, numbers: Sequence[int]) -> None:
         """The numbers as values, without keys, over the partitions in turn."""

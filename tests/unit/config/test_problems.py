@@ -28,6 +28,11 @@ def problems(path: Path | None) -> list[str]:
         ("kafak: {group_id: x}", "kafak: unknown key; did you mean kafka?"),
         ("zzzzzzzz: 1", "zzzzzzzz: unknown key; see emostream config schema"),
         ("kafka: {security: {user: x}}", "kafka.security.user: unknown key; did you mean kafka.security.username?"),
+        (
+            "kafka: {group_instance_id: worker-1}",
+            "kafka.group_instance_id: static membership is refused: a member displaced by another with its id would "
+            "read nothing and not notice; leave it out",
+        ),
         ("kafka: localhost", "kafka: got text, expected a section with keys of its own"),
         ("batch: {max_messages: 0}", "batch.max_messages: got the number 0, expected a whole number from 1 to 100000"),
         (
