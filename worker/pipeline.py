@@ -76,8 +76,21 @@ class Processed:
     drift: DriftState | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """All that a policy decides: taken over together, so that no wave is decided by two."""
+
+    rule: Decider
+    renderer: EventRenderer
+    routing: Routing
+    watch: DriftWatch | None
+
+
 class Pipeline:
-    """Turns polled records into gathered ones, and waves into publications."""
+    """Turns polled records into gathered ones, and waves into publications.
+
+    `changed` is asked before each wave whether another policy is in force from now on.
+    """
 
     def __init__(
         self,
@@ -90,15 +103,14 @@ class Pipeline:
         routing: Routing,
         clock: Clock,
         watch: DriftWatch | None = None,
+        changed: Callable[[], InForce | None] = lambda: None,
     ) -> None:
         self._intake = intake
         self._classifier = classifier
-        self._rule = rule
-        self._renderer = renderer
+        self._policy = InForce(rule, renderer, routing, watch)
         self._fits = fits
-        self._routing = routing
         self._clock = clock
-        self._watch = watch
+        self._changed = changed
 
     def gather(self, records: Sequence[Record]) -> list[Gathered]:
         """Find and tokenize the texts of one poll; a bad record is kept, with its reason, in its place."""
@@ -117,6 +129,7 @@ class Pipeline:
 
     def process(self, wave: Wave) -> Processed:
         """Infer and decide the whole wave, then render its outgoing records in the order of its input."""
+        self._policy = self._changed() or self._policy
         began = self._clock.monotonic()
         encoded = [item.encoded for item in wave.items if item.encoded is not None]
         inferred = self._classifier.predict(encoded)
@@ -164,10 +177,11 @@ class Pipeline:
     def _decide(
         self, solved: Sequence[tuple[Encoded, Prediction]], now: float
     ) -> tuple[list[tuple[Prediction, Decision]], DriftState | None]:
+        watch = self._policy.watch
         if not solved:
-            return [], None
+            return [], None if watch is None else watch.state()
         encoded, predictions = zip(*solved, strict=True)
-        decided = self._rule.decide_wave(Evidence.of(encoded, predictions), watch=self._watch, now=now)
+        decided = self._policy.rule.decide_wave(Evidence.of(encoded, predictions), watch=watch, now=now)
         calibrated = [
             Prediction(scores, prediction.tokens, prediction.truncated)
             for scores, prediction in zip(decided.scores, predictions, strict=True)
@@ -185,9 +199,9 @@ class Pipeline:
             judged = RecordError(Stage.PUBLISH, DeadReason.EVENT_TOO_LARGE, detail)
         tally.outcomes[Outcome.DEAD] += 1
         tally.dead[judged.reason] += 1
-        letter = self._renderer.dead_letter(item.record, judged)
+        letter = self._policy.renderer.dead_letter(item.record, judged)
         if not self._fits(letter):
-            letter = self._renderer.dead_letter_stub(item.record, judged)
+            letter = self._policy.renderer.dead_letter_stub(item.record, judged)
         return [letter], True
 
     def _render(
@@ -195,11 +209,11 @@ class Pipeline:
     ) -> tuple[list[Outgoing], Decision]:
         prediction, decision = judged
         destinations = []
-        if decision.outcome is Outcome.ACCEPTED or self._routing.publish_abstained:
+        if decision.outcome is Outcome.ACCEPTED or self._policy.routing.publish_abstained:
             destinations.append(Destination.OUTPUT)
         if decision.outcome is Outcome.ABSTAINED:
             destinations.append(Destination.REVIEW)
-        elif self._routing.audits:
+        elif self._policy.routing.audits:
             decision = self._audited(item.record, decision)
             if Reason.AUDIT_SAMPLE in decision.reasons:
                 destinations.append(Destination.REVIEW)
@@ -207,7 +221,7 @@ class Pipeline:
             raise TypeError("a record without a text has no prediction")
         found = item.text
         return [
-            self._renderer.event(
+            self._policy.renderer.event(
                 destination=destination,
                 record=item.record,
                 found=found,
@@ -220,7 +234,8 @@ class Pipeline:
 
     def _audited(self, record: Record, decision: Decision) -> Decision:
         """The accepted decision with its chance of being copied to review, and the reason if it is."""
-        rate = audit_probability(decision.confidence, least=self._routing.audit_rate, strata=self._routing.audit_strata)
+        routing = self._policy.routing
+        rate = audit_probability(decision.confidence, least=routing.audit_rate, strata=routing.audit_strata)
         reasons = (*decision.reasons, Reason.AUDIT_SAMPLE) if sampled(record.id, rate) else decision.reasons
         return decision._replace(reasons=reasons, audit_probability=rate)
 

@@ -6,7 +6,7 @@ brokers refuse is found before the first poll.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -39,7 +39,8 @@ from worker.observability.health import Health
 from worker.observability.metrics import Metrics
 from worker.observability.stall import StallWatch
 from worker.observability.watch import Watch
-from worker.pipeline import Pipeline, Routing
+from worker.pipeline import InForce, Pipeline, Routing
+from worker.policy_file import PolicyFile, Reload
 from worker.ports import Publisher
 from worker.pump import Pump
 from worker.records import Destination, Outgoing
@@ -77,7 +78,7 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
         parts.callback(publisher.close, timeout_s=CLOSE_TIMEOUT_S)
         pump = Pump(
             source=source,
-            pipeline=_pipeline(settings, intake, engine, rule, policy, publisher, clock),
+            pipeline=_pipeline(settings, intake, engine, rule, policy, publisher, clock, metrics.policy_reload),
             publisher=publisher,
             limit=DeadLetterLimit(DeadLetterPolicy(settings.dead_letter.max_ratio, settings.dead_letter.window)),
             batch=BatchPolicy(settings.batch.max_messages, settings.batch.max_tokens, settings.batch.max_delay_s),
@@ -125,8 +126,11 @@ def load(settings: Settings) -> Engine:
 def decide_by(settings: Settings, engine: Engine) -> tuple[Policy | None, Decider]:
     """The policy (the named file's, else the model's own) and how it decides. Raises PolicyError."""
     policy = policy_of(settings.decision.policy, engine.policy_file)
-    rule = rule_for(engine.info, policy, min_confidence=settings.decision.min_confidence, surprise=surprise_of(engine))
-    return policy, rule
+    return policy, _rule(settings, engine, policy)
+
+
+def _rule(settings: Settings, engine: Engine, policy: Policy | None) -> Decider:
+    return rule_for(engine.info, policy, min_confidence=settings.decision.min_confidence, surprise=surprise_of(engine))
 
 
 def policy_of(named: Path | None, own: Path | None) -> Policy | None:
@@ -236,20 +240,38 @@ def _pipeline(
     policy: Policy | None,
     publisher: Publisher,
     clock: Clock,
+    reloaded: Callable[[Reload], None],
 ) -> Pipeline:
     def fits(outgoing: Outgoing) -> bool:
         return publisher.fits(key=outgoing.key, value=outgoing.value, headers=outgoing.headers)
 
-    provenance = Provenance(engine.info, reference(policy, rule), settings.kafka.group_id, __version__)
+    def mean(changed: Policy) -> InForce:
+        return _in_force(settings, engine, changed, _rule(settings, engine, changed))
+
+    file = None
+    if policy is not None and settings.decision.policy is not None:
+        file = PolicyFile(settings.decision.policy, policy, mean=mean, told=reloaded, clock=clock)
+    first = _in_force(settings, engine, policy, rule)
     return Pipeline(
         intake=intake,
         classifier=engine,
+        rule=first.rule,
+        renderer=first.renderer,
+        fits=fits,
+        routing=first.routing,
+        clock=clock,
+        watch=first.watch,
+        changed=file.look if file else lambda: None,
+    )
+
+
+def _in_force(settings: Settings, engine: Engine, policy: Policy | None, rule: Decider) -> InForce:
+    provenance = Provenance(engine.info, reference(policy, rule), settings.kafka.group_id, __version__)
+    return InForce(
         rule=rule,
         renderer=EventRenderer(provenance),
-        fits=fits,
         routing=Routing(
             settings.decision.publish_abstained, settings.decision.audit_rate, (policy and policy.audit) or ()
         ),
-        clock=clock,
         watch=DriftWatch(policy.drift) if policy and policy.drift else None,
     )

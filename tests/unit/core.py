@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from worker.batching import BatchPolicy
@@ -12,7 +12,7 @@ from worker.dead_letter_limit import DeadLetterLimit, DeadLetterPolicy
 from worker.decision.policy import rule_for
 from worker.errors import BrokerError, DeadReason, RecordError, Stage
 from worker.events import EventRenderer, Provenance
-from worker.pipeline import Pipeline, Routing
+from worker.pipeline import InForce, Pipeline, Routing
 from worker.ports import Publisher, Source
 from worker.pump import Published, Pump
 from worker.records import Destination, Found, Outgoing, Record, TopicPartition
@@ -85,7 +85,11 @@ def publisher_of(
 
 
 def pipeline_of(
-    publisher: Publisher, *, classifier: StubClassifier | None = None, routing: Routing | None = None
+    publisher: Publisher,
+    *,
+    classifier: StubClassifier | None = None,
+    routing: Routing | None = None,
+    changed: Callable[[], InForce | None] = lambda: None,
 ) -> Pipeline:
     classifier = classifier or StubClassifier()
 
@@ -100,6 +104,7 @@ def pipeline_of(
         fits=fits,
         routing=routing or Routing(),
         clock=CLOCK,
+        changed=changed,
     )
 
 

@@ -9,8 +9,10 @@ from schemas.enriched import EnrichedEvent
 from schemas.review import ReviewEvent
 from tests.unit.core import broker_with, input_ids, outcome_ids, pipeline_of, publisher_of, pump_of, source_of
 from worker.batching import CloseReason, Gathered, Wave
+from worker.decision.policy import rule_for
 from worker.errors import DeadReason
-from worker.pipeline import Pipeline, Processed, Routing
+from worker.events import EventRenderer, Provenance
+from worker.pipeline import InForce, Pipeline, Processed, Routing
 from worker.records import Destination, Membership, Outcome, Outgoing, Record, Task
 from worker.stopping import Stop
 from worker.testing import FakeBroker, StubClassifier
@@ -92,6 +94,28 @@ def test_the_audit_sample_is_a_copy() -> None:
     assert output.destination is Destination.OUTPUT
     assert event.outcome == "accepted"
     assert [str(reason) for reason in event.reasons] == ["audit_sample"]
+
+
+def test_a_policy_that_changes_decides_whole_waves() -> None:
+    """Asked once before a wave, it decides, routes and is named in every event of the wave, and in those after it."""
+    info = StubClassifier().info
+    strict = InForce(
+        rule=rule_for(info, None, min_confidence=1.0),
+        renderer=EventRenderer(Provenance(info, {"id": "sha256:new", "guarantee": None}, "group", "0")),
+        routing=Routing(publish_abstained=True),
+        watch=None,
+    )
+    answers = iter([None, strict, None])
+    changing = pipeline_of(publisher_of(FakeBroker(topics={})), changed=lambda: next(answers))
+
+    waves = [processed(changing, record(SURE), record(SURE, offset=8)) for _ in range(3)]
+
+    destinations = [[each.destination for each in wave.publication.outgoing] for wave in waves]
+    policies = [{str(json.loads(each.value or b"")["policy"]) for each in wave.publication.outgoing} for wave in waves]
+    abstained = [Destination.OUTPUT, Destination.REVIEW]
+    assert [[Destination.OUTPUT] * 2, abstained * 2, abstained * 2] == destinations
+    new = str({"id": "sha256:new", "guarantee": None})
+    assert [{"None"}, {new}, {new}] == policies
 
 
 @pytest.mark.parametrize(("value", "reason"), [(b"", DeadReason.EMPTY_TEXT), (b"poison", DeadReason.INFERENCE_FAILED)])

@@ -136,7 +136,7 @@ class DecisionSettings(Section):
     policy: Path | None = key(
         None,
         "Policy file. null: the model's own policy.json if it has one, else the most likely label (single-label) or "
-        "the labels at 0.5 (multi-label).",
+        "the labels at 0.5 (multi-label). A changed file is taken over between two waves, within seconds.",
         expected="a readable file or null",
     )
     min_confidence: float = key(

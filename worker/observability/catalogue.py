@@ -83,6 +83,11 @@ DRIFT_PSI = _gauge(
 DRIFT_ALARM = _gauge(
     "drift_alarm", "1 since the policy's drift check raised an alarm: its guarantee may not hold; until the next start."
 )
+POLICY_RELOADS = _counter(
+    "policy_reloads",
+    "Changes of the policy file found between waves: applied, refused (the former policy stays in force).",
+    "result",
+)
 EXPECTED_ACCURACY = _gauge(
     "expected_accuracy",
     "Mean probability of the most likely label in recent records: the accuracy, if the scores are calibrated; NaN "

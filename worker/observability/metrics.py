@@ -21,6 +21,7 @@ from worker.errors import DeadReason
 from worker.observability import catalogue
 from worker.observability.bulk_histogram import BulkHistogram
 from worker.observability.catalogue import Entry
+from worker.policy_file import Reload
 from worker.ports import InferenceStats
 from worker.records import ModelInfo, Outcome, TopicPartition
 from worker.wave_report import PublicationResult, WaveReport, WaveStage
@@ -69,11 +70,15 @@ class Metrics:
         self._delays.observe_all(report.delays_s)
         self._inferred(report.stats)
 
-    def drifted(self, state: DriftState) -> None:
-        """What the policy's drift check sees."""
-        self._psi.set(state.psi)
-        self._alarm.set(state.alarm)
-        self._expected_accuracy.set(state.expected_accuracy)
+    def drifted(self, state: DriftState | None) -> None:
+        """What the policy's drift check sees; None: the policy in force has none."""
+        self._psi.set(math.nan if state is None else state.psi)
+        self._alarm.set(state is not None and state.alarm)
+        self._expected_accuracy.set(math.nan if state is None else state.expected_accuracy)
+
+    def policy_reload(self, result: Reload) -> None:
+        """A changed policy file was found."""
+        self._policy_reloads.labels(result).inc()
 
     def rebalanced(self) -> None:
         """The group rebalanced."""
@@ -115,8 +120,8 @@ class Metrics:
         self._psi = self._gauge(catalogue.DRIFT_PSI)
         self._alarm = self._gauge(catalogue.DRIFT_ALARM)
         self._expected_accuracy = self._gauge(catalogue.EXPECTED_ACCURACY)
-        self._psi.set(math.nan)
-        self._expected_accuracy.set(math.nan)
+        self._policy_reloads = _started(self._counter(catalogue.POLICY_RELOADS), Reload)
+        self.drifted(None)
 
     def _declare_waves(self) -> None:
         self._waves = _started(self._counter(catalogue.WAVES), CloseReason)

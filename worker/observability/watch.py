@@ -44,13 +44,13 @@ class Watch:
         report = report_of(published, now=self._clock.time())
         self._metrics.wave_published(report)
         log_wave(report)
-        if published.processed.drift is not None:
-            self._drifted(published.processed.drift)
+        self._drifted(published.processed.drift)
 
-    def _drifted(self, drift: DriftState) -> None:
+    def _drifted(self, drift: DriftState | None) -> None:
+        """`drift` is that of the policy which decided the wave; a policy that is taken over begins without an alarm."""
         self._metrics.drifted(drift)
-        if drift.alarm and not self._alarmed:
-            self._alarmed = True
+        before, self._alarmed = self._alarmed, drift is not None and drift.alarm
+        if drift is not None and drift.alarm and not before:
             log.warning(
                 "decision.drift",
                 psi=round(drift.psi, 3),

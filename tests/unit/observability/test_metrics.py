@@ -17,6 +17,7 @@ from worker.observability.bulk_histogram import BulkHistogram
 from worker.observability.catalogue import CATALOGUE, Kind
 from worker.observability.metrics import Metrics
 from worker.observability.reference import page
+from worker.policy_file import Reload
 from worker.ports import InferenceStats
 from worker.records import ModelInfo, Outcome, Task, TopicPartition
 from worker.testing import FakeClock
@@ -215,3 +216,23 @@ def test_drift_is_shown_as_the_policy_sees_it() -> None:
     metrics.drifted(DriftState(records=1000, psi=0.3, expected_accuracy=0.81, alarm=True))
 
     assert (0.3, 0.81, 1.0) == tuple(value(metrics, name) for name in ("drift_psi", "expected_accuracy", "drift_alarm"))
+
+
+def test_a_policy_without_a_drift_check_claims_nothing() -> None:
+    """What the former policy's check saw is not shown for the one that was taken over."""
+    metrics = Metrics()
+    metrics.drifted(DriftState(records=1000, psi=0.3, expected_accuracy=0.81, alarm=True))
+
+    metrics.drifted(None)
+
+    assert np.isnan([value(metrics, name) for name in ("drift_psi", "expected_accuracy")]).all()
+    assert 0.0 == value(metrics, "drift_alarm")
+
+
+def test_policy_reloads_are_counted_by_result() -> None:
+    """Both results are there from the start."""
+    metrics = Metrics()
+
+    metrics.policy_reload(Reload.REFUSED)
+
+    assert (0.0, 1.0) == tuple(value(metrics, "policy_reloads_total", result=each) for each in Reload)
