@@ -7,7 +7,7 @@ ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS builder
 ARG UV_VERSION=0.13.8
-ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
+ENV UV_CACHE_DIR=/var/cache/uv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
 RUN pip install --no-cache-dir --no-compile "uv==${UV_VERSION}" \
     && python3 -m venv --without-pip /opt/emostream
 WORKDIR /src
@@ -16,14 +16,14 @@ COPY pyproject.toml constraints.txt ./
 # What the code needs changes seldom, the code often: layers of their own. Bytecode is never checked against the source,
 # because nobody can write to the image. OpenVINO's drivers for Intel GPUs and NPUs are of no use to a CPU.
 FROM builder AS cpu-dependencies
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --python /opt/emostream --constraint constraints.txt --requirement pyproject.toml \
     && find /opt/emostream -name libopenvino_intel_gpu_plugin.so -delete \
     && find /opt/emostream -name libopenvino_intel_npu_plugin.so -delete \
     && /opt/emostream/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/emostream/lib
 
 FROM builder AS cuda-dependencies
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --python /opt/emostream --constraint constraints.txt --requirement pyproject.toml \
         --extra torch \
     && /opt/emostream/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/emostream/lib
@@ -32,7 +32,7 @@ FROM builder AS code
 COPY README.md LICENSE NOTICE ./
 COPY schemas schemas
 COPY worker worker
-RUN --mount=type=cache,target=/root/.cache/uv \
+RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --python /opt/emostream --prefix /opt/code --no-deps . \
     && /opt/emostream/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/code/lib
 

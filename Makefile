@@ -11,10 +11,10 @@ UV_VERSION := 0.13.8
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 EVERYTHING := .[torch,learning,devbroker]
 
-.PHONY: help demo test unit lint format models bench chaos docs constraints wheel clean
+.PHONY: help demo test unit test-docker test-k8s test-monitoring lint format models bench bench-decisions chaos docs docs-figures constraints wheel chart clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 demo: $(VENV)/.light ## real texts through a real broker and a real model, a minute after the clone
 	$(BIN)/emostream demo
@@ -24,6 +24,19 @@ test: $(VENV)/.all lint ## lint, unit, contract, integration and end-to-end test
 
 unit: $(VENV)/.all ## the quick tests only: no broker, no torch
 	$(BIN)/python -m pytest tests/unit
+
+test-docker: $(VENV)/.all ## the image and docker-compose.yml on a real engine, which is started if none runs
+	scripts/test-tools docker
+	$(BIN)/python -m pytest --capture=tee-sys --durations=5 tests/deploy/docker
+
+test-k8s: $(VENV)/.all ## the chart on a real API server, its Deployment under podman (the first time 10 minutes of building)
+	scripts/test-tools docker
+	scripts/test-tools k8s
+	$(BIN)/python -m pytest --capture=tee-sys --durations=5 tests/deploy/kubernetes
+
+test-monitoring: $(VENV)/.all ## alert rules and every panel of the dashboard on a real Prometheus
+	scripts/test-tools monitoring
+	$(BIN)/python -m pytest --capture=tee-sys --durations=5 tests/deploy/monitoring
 
 lint: $(VENV)/.all ## ruff, mypy --strict
 	$(BIN)/ruff check .
@@ -41,11 +54,17 @@ models: $(VENV)/.all ## train the builtin models again from DATA, seeded (an hou
 bench: $(VENV)/.all ## Kafka to Kafka beside the loop that users write today; docs/benchmarks.md has such a run
 	$(BIN)/python -m tests.benchmarks.throughput
 
+bench-decisions: $(VENV)/.all ## are the promises kept? 200 calibrations on DATA, a quarter of an hour; docs/decisions.md has them
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.decisions --data $(DATA)
+
 chaos: $(VENV)/.all ## hurt workers, brokers and the network for SECONDS with SEED
 	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
 
 wheel: $(VENV)/.all ## build dist/*.whl
 	$(BIN)/python -m build --wheel --installer uv
+
+chart: $(VENV)/.all ## package the Helm chart as dist/*.tgz
+	$(BIN)/helm package --destination dist helm/emostream
 
 docs: $(VENV)/.all ## make the generated parts of the docs again
 	$(BIN)/python -m schemas.documentation README.md
@@ -53,6 +72,9 @@ docs: $(VENV)/.all ## make the generated parts of the docs again
 	$(BIN)/python -m worker.config > docs/configuration.md
 	$(BIN)/python -m worker.observability > docs/metrics.md
 	$(BIN)/python -m worker.sizing docs/operating.md docs/figures/scaling.svg
+
+docs-figures: $(VENV)/.all ## draw docs/figures again from what bench-decisions measured
+	$(BIN)/python -m tests.benchmarks.decision_figures docs/figures
 
 constraints: $(VENV)/.uv ## pin the newest versions of everything in constraints.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate --all-extras \

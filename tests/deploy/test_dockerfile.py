@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.real_parts import unmet
-from worker import __version__
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "Dockerfile"
@@ -25,13 +23,3 @@ def test_hadolint_finds_nothing() -> None:
     done = subprocess.run([hadolint, str(DOCKERFILE)], capture_output=True, text=True, check=False)
 
     assert (0, "") == (done.returncode, done.stdout)
-
-
-def test_versions_are_those_of_the_project() -> None:
-    """The worker's stands in worker/__init__.py, uv's in the Makefile."""
-    text = DOCKERFILE.read_text(encoding="utf-8")
-    (uv,) = re.findall(r"^UV_VERSION := (\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-
-    assert {__version__} == set(re.findall(r"^ARG VERSION=(\S+)$", text, re.MULTILINE))
-    assert [uv] == re.findall(r"^ARG UV_VERSION=(\S+)$", text, re.MULTILINE)
-    assert {__version__} == set(re.findall(r"image: emostream:(\S+)", (ROOT / "docker-compose.yml").read_text()))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.deploy.docker.engine import INSTALL, Engine
@@ -20,26 +22,19 @@ PYTHON = "python:3.11-slim-bookworm"
 KAFKA = "apache/kafka:4.1.0"
 WORKER = f"emostream:{__version__}"
 BUILD_TIMEOUT_S = 1500
+STANDIN = "emostream-test.standin"
+"""The label of our stand-ins: a digest of what they were made from."""
 
 
 def python_base(engine: Engine) -> str:
     """The Dockerfile's default base, or what stands in for it."""
-    if engine.has(PYTHON):
-        return PYTHON
-    standin = "emostream-test/" + PYTHON
-    _debian(engine)
-    with tempfile.TemporaryDirectory() as folder:
-        _build_standin(engine, "python", standin, Path(folder))
-    return standin
+    return PYTHON if _real(engine, PYTHON) else _standin(engine, "python", "emostream-test/" + PYTHON)
 
 
 def kafka(engine: Engine) -> str:
     """Under its own name in either case, so that the compose file is used as it is."""
-    if not engine.has(KAFKA):
-        _debian(engine)
-        with tempfile.TemporaryDirectory() as folder:
-            _fetch_jars(Path(folder) / "libs")
-            _build_standin(engine, "kafka", KAFKA, Path(folder))
+    if not _real(engine, KAFKA):
+        _standin(engine, "kafka", KAFKA, more=lambda context: _fetch_jars(context / "libs"))
     return KAFKA
 
 
@@ -53,10 +48,33 @@ def worker(engine: Engine, *, base: str, context: Path = ROOT, tag: str = WORKER
     return tag
 
 
-def _build_standin(engine: Engine, name: str, tag: str, context: Path) -> None:
-    shutil.copytree(STANDINS / name, context, dirs_exist_ok=True)
-    shutil.copy(AUTHORITIES, context / "authorities.crt")
-    engine.docker("build", "--tag", tag, str(context), timeout_s=BUILD_TIMEOUT_S)
+def _real(engine: Engine, image: str) -> bool:
+    """Whether the image is here, or can be pulled, and is not a stand-in."""
+    return _digest(engine, image) == "" and engine.has(image)
+
+
+def _digest(engine: Engine, image: str) -> str:
+    """What a stand-in that is here was made from; of anything else nothing."""
+    shown = '{{index .Config.Labels "' + STANDIN + '"}}'
+    try:
+        return engine.docker("image", "inspect", "--format", shown, image).strip()
+    except AssertionError:
+        return ""
+
+
+def _standin(engine: Engine, name: str, tag: str, *, more: Callable[[Path], None] = lambda _context: None) -> str:
+    """Made anew when its sources have changed."""
+    sources = [path for path in sorted((STANDINS / name).rglob("*")) if path.is_file()]
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
+    if _digest(engine, tag) != digest:
+        _debian(engine)
+        with tempfile.TemporaryDirectory() as folder:
+            context = Path(folder)
+            shutil.copytree(STANDINS / name, context, dirs_exist_ok=True)
+            shutil.copy(AUTHORITIES, context / "authorities.crt")
+            more(context)
+            engine.docker("build", "--label", f"{STANDIN}={digest}", "--tag", tag, folder, timeout_s=BUILD_TIMEOUT_S)
+    return tag
 
 
 def _debian(engine: Engine) -> None:

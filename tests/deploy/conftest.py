@@ -1,4 +1,4 @@
-"""One engine, one set of images for all tests; `make test-docker` runs them."""
+"""One engine, one set of images for all tests that need them; no other test waits for them."""
 
 from __future__ import annotations
 
