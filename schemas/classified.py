@@ -32,6 +32,24 @@ class Failure(Event):
     message: str = Field(description="What went wrong, in one line without any message text.")
 
 
+class Engine(Event):
+    """What ran the model: a policy belongs to a kind of engine."""
+
+    backend: Name = Field(description="`torch` or `openvino`.")
+    precision: Name = Field(description="`float32`, `bfloat16`, `float16` or `int8`.")
+
+
+class Domain(Event):
+    """How usual the text's tokens are, for policies that judge texts; nothing the model says."""
+
+    surprise: float = Field(
+        description="Token surprise: how much rarer the text's tokens are in the model's training texts than is usual, "
+        "in standard deviations."
+    )
+    content_tokens: int = Field(ge=0, description="Tokens with a letter or digit.")
+    table: Name = Field(description="`sha256:…` of the model's `surprise.npz`.")
+
+
 class ClassifiedText(Decided, Reasoned):
     """A text with its decision."""
 
@@ -40,6 +58,10 @@ class ClassifiedText(Decided, Reasoned):
     source: FileSource
     outcome: Literal["accepted", "abstained"] = Field(description="Where `run` would have sent it.")
     reasons: tuple[Reason, ...] = Field(description="Why a person should look at it, most important first; else empty.")
+    engine: Engine | None = Field(default=None, description="What ran the model; `calibrate` ties its policy to it.")
+    domain: Domain | None = Field(
+        default=None, description="How usual the tokens are; null when the model has no table of token surprise."
+    )
 
 
 class UnclassifiedText(Reasoned):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from schemas.classified import ClassifiedText, Failure, FileSource, UnclassifiedText
+from schemas.classified import ClassifiedText, Domain, Engine, Failure, FileSource, UnclassifiedText
 from schemas.dead_letter import DeadLetterHeaders, DeadReason, Stage
 from schemas.enriched import ENRICHED_TYPE, EnrichedEvent, Model, PolicyRef, Promise, Source
 from schemas.event_headers import EventHeaders
@@ -25,6 +25,7 @@ _READ_AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 _MADE_AT = _READ_AT + timedelta(milliseconds=61)
 _REVISION = "sha256:5b0c1f6f4d3e2a190807f6e5d4c3b2a1908f7e6d5c4b3a291807f6e5d4c3b2a1"
 _MODEL = Model(name="builtin:emotion", revision=_REVISION, task=Task.SINGLE_LABEL)
+_TABLE = "sha256:7a6b5c4d3e2f10123456789abcdef0fedcba98765432100f1e2d3c4b5a697887"
 _ENGINE = PolicyEngine(backend="openvino", precision="float32")
 _SURE = {"sadness": 0.004, "joy": 0.973, "love": 0.012, "anger": 0.003, "fear": 0.004, "surprise": 0.004}
 _UNSURE = {"sadness": 0.019, "joy": 0.487, "love": 0.402, "anger": 0.012, "fear": 0.021, "surprise": 0.059}
@@ -135,6 +136,8 @@ CLASSIFIED: Final = ClassifiedText(
     tokens=14,
     processed_at=_MADE_AT,
     payload={"text": "i feel so lucky to have friends like these", "label": "joy"},
+    engine=Engine(backend="openvino", precision="float32"),
+    domain=Domain(surprise=-1.274, content_tokens=9, table=_TABLE),
 )
 
 UNCLASSIFIED: Final = UnclassifiedText(

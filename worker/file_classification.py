@@ -7,7 +7,7 @@ row, in the order of the rows (`schemas.classified`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,9 +19,10 @@ from schemas.classified import CLASSIFIED_SCHEMA
 from schemas.fields import render_time
 from schemas.policy import Policy
 from worker import __version__
-from worker.batching import CloseReason, Wave
+from worker.batching import CloseReason, Gathered, Wave
 from worker.clock import Clock
 from worker.decision.decider import Decider
+from worker.decision.domain import SurpriseTable
 from worker.decision.policy import reference
 from worker.errors import DeadReason, RecordError, Stage
 from worker.events import EventRenderer, Provenance, fields
@@ -33,6 +34,7 @@ from worker.records import (
     Decision,
     Destination,
     Found,
+    Header,
     Membership,
     Outcome,
     Outgoing,
@@ -47,9 +49,23 @@ NOBODY: Final = Membership(0, "", None)
 class LineRenderer(EventRenderer):
     """Renders the lines of `classify` where the worker renders events and dead letters."""
 
-    def __init__(self, provenance: Provenance) -> None:
+    def __init__(self, provenance: Provenance, surprise: SurpriseTable | None) -> None:
         super().__init__(provenance)
         self._line_provenance = provenance
+        self._surprise = surprise
+        self._domains: dict[int, dict[str, Any]] = {}
+
+    def look_at(self, gathered: Sequence[Gathered]) -> None:
+        """Measure the tokens of the wave that is rendered next, where the model has a table for it."""
+        texts = [(item.record.offset, item.encoded.ids) for item in gathered if item.encoded is not None]
+        if self._surprise is None or not texts:
+            return
+        surprise, content = self._surprise.judge([ids for _, ids in texts])
+        table = self._surprise.fingerprint
+        self._domains = {
+            row: {"surprise": z, "content_tokens": count, "table": table}
+            for (row, _), z, count in zip(texts, surprise.tolist(), content.tolist(), strict=True)
+        }
 
     def event(
         self,
@@ -60,6 +76,7 @@ class LineRenderer(EventRenderer):
         prediction: Prediction,
         decision: Decision,
         now: float,
+        trace: Sequence[Header] = (),  # noqa: ARG002 (lines have no headers)
     ) -> Outgoing:
         shared = fields(
             found=found,
@@ -68,8 +85,15 @@ class LineRenderer(EventRenderer):
             provenance=self._line_provenance,
             processed_at=render_time(datetime.fromtimestamp(now, UTC)),
         )
-        line = _beginning(record, decision.outcome, decision.reasons) | shared
-        return Outgoing(destination, None, orjson.dumps(line), (), record)
+        model = self._line_provenance.model
+        own = {
+            # every digit: thresholds chosen from these lines are compared with scores that nobody has rounded
+            "scores": dict(zip(model.labels, prediction.scores, strict=True)),
+            "engine": {"backend": model.backend, "precision": model.precision},
+            "domain": self._domains.get(record.offset),
+        }
+        line = _beginning(record, decision.outcome, decision.reasons) | shared | own
+        return Outgoing(destination, None, orjson.dumps(line, option=orjson.OPT_SERIALIZE_NUMPY), (), record)
 
     def dead_letter(self, record: Record, error: RecordError) -> Outgoing:
         failure = {"stage": error.stage, "reason": error.reason, "message": error.detail}
@@ -89,17 +113,26 @@ class FileClassifier:
     """Classifies the rows of one file, a wave at a time; memory holds one wave."""
 
     def __init__(
-        self, *, name: str, intake: Intake, classifier: Classifier, rule: Decider, policy: Policy | None, clock: Clock
+        self,
+        *,
+        name: str,
+        intake: Intake,
+        classifier: Classifier,
+        rule: Decider,
+        policy: Policy | None,
+        clock: Clock,
+        surprise: SurpriseTable | None = None,
     ) -> None:
         self._name = name
         self._intake = intake
         self._problems: dict[int, str] = {}
         provenance = Provenance(classifier.info, reference(policy, rule), "", __version__)
+        self._renderer = LineRenderer(provenance, surprise)
         self._pipeline = Pipeline(
             intake=self._find,
             classifier=classifier,
             rule=rule,
-            renderer=LineRenderer(provenance),
+            renderer=self._renderer,
             fits=lambda _: True,
             routing=Routing(),
             clock=clock,
@@ -115,6 +148,7 @@ class FileClassifier:
         self._problems = {row.number: row.problem for row in rows if row.problem is not None}
         records = [Record(self._name, 0, row.number, -1, None, row.value) for row in rows]
         gathered = self._pipeline.gather(records)
+        self._renderer.look_at(gathered)
         processed = self._pipeline.process(Wave(tuple(gathered), NOBODY, CloseReason.MESSAGES))
         lines = b"".join((outgoing.value or b"") + b"\n" for outgoing in processed.publication.outgoing)
         return Classified(lines, processed.tally.outcomes)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from worker.errors import DataError
+from worker.errors import ConfigError, DataError
 from worker.files import InputFormat
 
 if TYPE_CHECKING:
@@ -57,6 +57,9 @@ def classify(
         str, typer.Option(help="Column or key of the text; one that begins with / is a JSON pointer.")
     ] = "text",
     policy: Annotated[Path | None, typer.Option(help="Policy file; default: the model's own, if it has one.")] = None,
+    no_policy: Annotated[
+        bool, typer.Option("--no-policy", help="Also leave out the model's own policy, e.g. before `calibrate`.")
+    ] = False,
     min_confidence: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Without any policy: abstain below it.")
     ] = 0.5,
@@ -72,6 +75,8 @@ def classify(
 
     Example: emostream classify --model builtin:emotion --input reviews.csv --output classified.jsonl
     """
+    if no_policy and policy is not None:
+        raise ConfigError("give --policy or --no-policy")
     from worker.clock import SystemClock
     from worker.decision.policy import rule_for
     from worker.file_classification import WAVE_ROWS, FileClassifier
@@ -93,13 +98,15 @@ def classify(
         sink = parts.enter_context(_opened_output(output_file, input_file))
         engine = load_engine(model, revision=revision, backend=backend, device=device, precision=precision)
         parts.callback(engine.close)
-        chosen = policy_of(policy, engine.policy_file)
+        chosen = None if no_policy else policy_of(policy, engine.policy_file)
+        surprise = surprise_of(engine)
         classifier = FileClassifier(
             name=str(input_file),
             intake=intake,
             classifier=engine,
-            rule=rule_for(engine.info, chosen, min_confidence=min_confidence, surprise=surprise_of(engine)),
+            rule=rule_for(engine.info, chosen, min_confidence=min_confidence, surprise=surprise),
             policy=chosen,
+            surprise=surprise,
             clock=SystemClock(),
         )
         waves = classifier.run(rows, wave_rows=1 if source.isatty() else WAVE_ROWS)

@@ -11,8 +11,7 @@ import typer
 from worker.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
+    from schemas.policy import Policy
     from worker.learning.datasets import Fields
     from worker.learning.metrics import Judged
 
@@ -49,14 +48,14 @@ def evaluate(
         require(REPORTS, purpose="a report")
     fields = Fields(text=text_field, label=label_field)
     if predictions is not None:
-        judged = _judged_predictions(predictions, fields, policy)
+        judged, chosen = _judged_predictions(predictions, fields, policy)
     else:
-        judged = _judged_model(str(model), Path(str(data)), fields, policy, precision, min_confidence)
+        judged, chosen = _judged_model(str(model), Path(str(data)), fields, policy, precision, min_confidence)
     if report is not None:
-        from worker.learning.report import Subject, write_report
+        from worker.learning.report import Subject, evaluation_page
 
-        named = str(policy) if policy is not None else None
-        write_report(report, judged, Subject(model=model or "predictions", data=str(data or predictions), policy=named))
+        subject = Subject(model=model or "predictions", data=str(data or predictions), policy=chosen)
+        report.write_text(evaluation_page(judged, subject), encoding="utf-8")
     values = measure(judged)
     if json_file is None:
         _show(values)
@@ -67,47 +66,34 @@ def evaluate(
         _show(values)
 
 
-def _judged_predictions(path: Path, fields: Fields, policy: Path | None) -> Judged:
+def _judged_predictions(path: Path, fields: Fields, policy: Path | None) -> tuple[Judged, Policy | None]:
     from worker.learning.evaluate import judge_predictions
     from worker.wiring import policy_of
 
-    return judge_predictions(path, fields, policy=policy_of(policy, None))
+    chosen = policy_of(policy, None)
+    return judge_predictions(path, fields, policy=chosen), chosen
 
 
 def _judged_model(
     model: str, data: Path, fields: Fields, policy: Path | None, precision: str, min_confidence: float
-) -> Judged:
-    from worker.decision.policy import rule_for
+) -> tuple[Judged, Policy | None]:
+    from worker.cli.observing import observed_by
+    from worker.decision.policy import check_belongs
     from worker.inference.loading import load_engine
     from worker.learning.datasets import load_labelled
-    from worker.learning.evaluate import judge_model
-    from worker.wiring import policy_of, surprise_of
+    from worker.learning.evaluate import judge_observed
+    from worker.wiring import policy_of
 
     texts = load_labelled(data, fields, prefer=("test", "validation"))
     engine = load_engine(model, precision=precision)
     try:
-        own = policy_of(policy, engine.policy_file)
-        rule = rule_for(engine.info, own, min_confidence=min_confidence, surprise=surprise_of(engine))
-        with _progress() as progress:
-            bar = progress.add_task(f"{model} on {data.name}", total=len(texts))
-            return judge_model(
-                engine,
-                rule,
-                texts,
-                temperature=own.temperature if own else 1.0,
-                progress=lambda n: progress.advance(bar, n),
-            )
+        chosen = policy_of(policy, engine.policy_file)
+        if chosen is not None:
+            check_belongs(chosen, engine.info)
+        found = observed_by(engine, texts, title=f"{model} on {data.name}")
     finally:
         engine.close()
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    return judge_observed(found, chosen, min_confidence=min_confidence), chosen
 
 
 def _show(values: dict[str, Any]) -> None:
@@ -119,7 +105,9 @@ def _show(values: dict[str, Any]) -> None:
     summary = Table(show_header=False, title=f"{values['texts']:,} texts", title_justify="left")
     for name, value in values.items():
         if isinstance(value, float):
-            summary.add_row(name.replace("_", " "), f"{value:.4f}")
+            low, high = values["intervals"].get(name, (None, None))
+            interval = "" if low is None else f"{low:.4f} to {high:.4f}"
+            summary.add_row(name.replace("_", " "), f"{value:.4f}", interval)
     console.print(summary)
     labels = Table("label", "precision", "recall", "F1", "texts")
     for name, row in values["per_label"].items():

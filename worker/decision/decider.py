@@ -50,7 +50,15 @@ class Decider:
 
     def decide(self, scores: Scores) -> list[Decision]:
         """By the model's scores [texts, labels] alone, where the tokens are not known: no check of the texts."""
-        return self._verdicts(self.calibration.apply(scores)).decisions()
+        return self.verdicts(scores).decisions()
+
+    def answer_scores(self, scores: Scores) -> Scores:
+        """Calibrated probabilities [texts, answers] of what the rule chooses from: the labels, or their groups."""
+        return self._in_groups(self.calibration.apply(scores))
+
+    def verdicts(self, scores: Scores) -> Verdicts:
+        """What the rule says of the model's scores [texts, labels], in columns."""
+        return self._rule.judge(self.answer_scores(scores))
 
     def decide_wave(self, evidence: Evidence, *, watch: DriftWatch | None = None, now: float = 0.0) -> Decided:
         """By all that is known.
@@ -59,7 +67,7 @@ class Decider:
         policy says so (`guarantee_void`).
         """
         scores = self.calibration.apply(evidence.scores)
-        verdicts = self._verdicts(scores)
+        verdicts = self._rule.judge(self._in_groups(scores))
         if self._text_checks is not None:
             self._text_checks.mark(verdicts.marks, evidence)
         if watch is None:
@@ -69,7 +77,5 @@ class Decider:
             mark(verdicts.marks, np.ones(len(verdicts.marks), dtype=np.bool_), Reason.GUARANTEE_VOID)
         return Decided(verdicts.decisions(guarantee_stands=watch.stands), scores, drift)
 
-    def _verdicts(self, scores: Scores) -> Verdicts:
-        if self._groups is not None:
-            scores = grouped(scores, self._groups, self.calibration.task)
-        return self._rule.judge(scores)
+    def _in_groups(self, scores: Scores) -> Scores:
+        return scores if self._groups is None else grouped(scores, self._groups, self.calibration.task)

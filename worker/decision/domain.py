@@ -108,13 +108,18 @@ class TextChecks:
         self._table = table if rules.max_surprise is not None or rules.min_content_tokens is not None else None
 
     def mark(self, marks: Marks, evidence: Evidence) -> None:
-        """Add `too_short`, `out_of_domain` and `truncated` where they apply. A text too short is not judged further."""
+        """Add `too_short`, `out_of_domain` and `truncated` where they apply."""
         if self._rules.accept_truncated is False:
             mark(marks, evidence.truncated, Reason.TRUNCATED)
-        if self._table is None:
-            return
-        surprise, count = self._table.judge(list(evidence.ids))
-        short = count < (self._rules.min_content_tokens or 0)
-        mark(marks, short, Reason.TOO_SHORT)
-        if self._rules.max_surprise is not None:
-            mark(marks, ~short & (surprise > self._rules.max_surprise), Reason.OUT_OF_DOMAIN)
+        if self._table is not None:
+            surprise, content = self._table.judge(list(evidence.ids))
+            mark_tokens(marks, self._rules, surprise=surprise, content=content)
+
+
+def mark_tokens(marks: Marks, rules: TextRules, *, surprise: NDArray[np.float64], content: NDArray[np.int64]) -> None:
+    """Add `too_short` and `out_of_domain` by what `SurpriseTable.judge` said of the texts. A text too short is not
+    judged further."""
+    short = content < (rules.min_content_tokens or 0)
+    mark(marks, short, Reason.TOO_SHORT)
+    if rules.max_surprise is not None:
+        mark(marks, ~short & (surprise > rules.max_surprise), Reason.OUT_OF_DOMAIN)

@@ -1,43 +1,34 @@
-"""Decisions beside the truth, from a model and labelled texts or from what `classify` wrote about them.
+"""Decisions beside the truth: what was observed of labelled texts, decided by a policy.
 
-Both ways end in one `Judged`; what is measured on it is `worker.learning.metrics`'.
+Both a model's run and the lines of `classify` end in one `Judged`; what is measured on it is
+`worker.learning.metrics`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from schemas.policy import Policy
-from worker.decision.calibration import tempered
+from schemas.policy import Policy, TextRules, policy_id
+from schemas.review import Reason
+from worker.decision.calibration import grouped
 from worker.decision.decider import Decider
+from worker.decision.domain import mark_tokens
 from worker.decision.policy import rule_for
-from worker.errors import DataError, RecordError
-from worker.learning.datasets import Fields, LabelledTexts, row_labels
-from worker.learning.metrics import Judged, Numbers
-from worker.learning.rows import Row, read_rows
+from worker.decision.reasons import Marks, mark
+from worker.errors import DataError, PolicyError
+from worker.learning.datasets import Fields, LabelledTexts
+from worker.learning.label_sets import grouped_truth
+from worker.learning.metrics import Flags, Judged
+from worker.learning.observed import Observed, Recorded, observe, read_observed
 from worker.ports import Classifier
-from worker.records import ModelInfo, Outcome, Prediction, Task
+from worker.records import ModelInfo
 
-Result = TypeVar("Result")
-
-CHUNK = 2048
-"""Texts that are handed to the engine at once: enough to pack well, few enough to show progress."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model said of one text, and the labels it truly has."""
-
-    scores: Mapping[str, float]
-    labels: tuple[str, ...]
-    accepted: bool
-    truth: tuple[str, ...]
-    where: str
+RETAKE = "classify the texts again with --no-policy"
 
 
 def judge_model(
@@ -45,128 +36,111 @@ def judge_model(
     rule: Decider,
     data: LabelledTexts,
     *,
-    temperature: float = 1.0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Judged:
-    """Run the engine and the rule over all texts; `progress` is told how many more are done.
-
-    `temperature` is that of the rule's policy: the scores that are judged are those the rule saw. Raises DataError
-    when a text cannot be judged or a label is none of the model's.
-    """
-    answers = list(_answers(classifier, rule, data, progress))
-    task = classifier.info.task
-    found = judged(answers, classifier.info.labels, multi_label=task is Task.MULTI_LABEL)
-    return replace(found, scores=_tempered(found, temperature, task))
+    """Run the engine over all texts and let the rule decide by the scores alone; see `observe`."""
+    return decided(observe(classifier, data, progress=progress), rule, policy=None)
 
 
 def judge_predictions(path: Path, fields: Fields | None = None, *, policy: Policy | None = None) -> Judged:
-    """Read the JSON lines of `classify`, whose `payload` holds the true labels. Raises DataError.
+    """Read the JSON lines of `classify`: as they were decided, or, with a policy, decided again by it.
 
-    With a policy the recorded scores are decided again by it (PolicyError when it is another model's).
+    Raises DataError, and PolicyError when the policy is another model's or needs what the lines do not say.
     """
-    rows = list(read_rows(path).rows)
-    if not rows:
-        raise DataError(f"{path}: no predictions")
-    answers = [_recorded(row, fields or Fields()) for row in rows]
-    info = _recorded_model(rows[0], policy)
-    found = judged(answers, info.labels, multi_label=info.task is Task.MULTI_LABEL)
-    return found if policy is None else _decided_again(found, policy, info)
+    found = read_observed(path, fields)
+    if found.recorded is None:
+        raise DataError(f"{path}: no decisions")
+    if policy is None or found.recorded.policy == policy_id(policy):
+        return as_recorded(found, found.recorded, policy)
+    return judge_observed(found, policy)
 
 
-def _recorded(row: Row, fields: Fields) -> Answer:
-    event = row.values
-    try:
-        return Answer(
-            scores=dict(event["scores"]),
-            labels=tuple(event["labels"]),
-            accepted=event["outcome"] == Outcome.ACCEPTED,
-            truth=row_labels(event["payload"], fields, where=f"{row.where}, payload"),
-            where=row.where,
-        )
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{row.where}: not a line that `emostream classify` wrote") from error
+def judge_observed(found: Observed, policy: Policy | None, *, min_confidence: float = 0.0) -> Judged:
+    """Decide by the policy, or as the worker does without one. Raises PolicyError."""
+    if found.recorded is not None and found.recorded.calibrated:
+        raise PolicyError(f"the scores in these lines were calibrated by another policy: {RETAKE}")
+    by_scores = policy.model_copy(update={"text": None}) if policy else None
+    model = found.model
+    if policy is not None and not model.precision:
+        model = _on_engine(found, policy)
+    return decided(found, rule_for(model, by_scores, min_confidence=min_confidence), policy=policy)
 
 
-def _recorded_model(row: Row, policy: Policy | None) -> ModelInfo:
-    """The model of a line; the engine is not recorded, so it is taken to be the policy's."""
-    try:
-        model, labels = row.values["model"], tuple(row.values["scores"])
-        return ModelInfo(
-            name=model["name"],
-            revision=model["revision"],
-            task=Task(model["task"]),
-            labels=labels,
-            max_length=0,
-            backend=policy.engine.backend if policy else "",
-            precision=policy.engine.precision if policy else "",
-            device="",
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{row.where}: not a line that `emostream classify` wrote") from error
-
-
-def _decided_again(found: Judged, policy: Policy, info: ModelInfo) -> Judged:
-    decisions = rule_for(info, policy, min_confidence=0.0).decide(found.scores.astype(np.float32))
-    column = {label: number for number, label in enumerate(info.labels)}
-    emitted = np.zeros_like(found.emitted)
-    for row, decision in enumerate(decisions):
-        emitted[row, [column[label] for label in decision.labels]] = True
-    return replace(
-        found,
-        scores=_tempered(found, policy.temperature, info.task),
+def decided(found: Observed, rule: Decider, *, policy: Policy | None) -> Judged:
+    """What the rule and the policy's checks of the texts say of what was observed."""
+    verdicts = rule.verdicts(found.scores)
+    marks = verdicts.marks.copy()
+    if policy is not None and policy.text is not None:
+        mark_texts(marks, policy.text, found)
+    names = policy.answers if policy else found.model.labels
+    emitted, foreign = columns(verdicts.answers, names)
+    return Judged(
+        label_names=tuple(names),
+        multi_label=found.multi_label,
+        scores=np.nan_to_num(rule.answer_scores(found.scores).astype(np.float64)),
+        truth=answer_truth(found, policy),
         emitted=emitted,
-        accepted=np.array([decision.outcome is Outcome.ACCEPTED for decision in decisions]),
+        accepted=(marks == 0) & ~foreign,
+        certainty=np.nan_to_num(verdicts.confidence),
     )
 
 
-def _tempered(found: Judged, temperature: float, task: Task) -> Numbers:
-    return np.asarray(tempered(found.scores, temperature, task), dtype=np.float64)
+def mark_texts(marks: Marks, rules: TextRules, found: Observed) -> None:
+    """Add what the policy objects to in the texts themselves. Raises PolicyError when that is not known."""
+    if rules.accept_truncated is False:
+        mark(marks, found.truncated, Reason.TRUNCATED)
+    if rules.max_surprise is None and rules.min_content_tokens is None:
+        return
+    if found.tokens is None:
+        raise PolicyError(f"the policy judges texts by their tokens, and nothing is known of them here: {RETAKE}")
+    if rules.surprise_table not in (None, found.tokens.table):
+        raise PolicyError("the policy was calibrated with another surprise.npz than these texts were measured by")
+    mark_tokens(marks, rules, surprise=found.tokens.surprise, content=found.tokens.content)
 
 
-def judged(answers: Sequence[Answer], labels: tuple[str, ...], *, multi_label: bool) -> Judged:
-    """Answers as arrays, columns in the order of `labels`. Raises DataError for a label that is not among them."""
-    column = {label: number for number, label in enumerate(labels)}
-    scores = np.zeros((len(answers), len(labels)))
-    truth, emitted = np.zeros(scores.shape, dtype=np.bool_), np.zeros(scores.shape, dtype=np.bool_)
-    for row, answer in enumerate(answers):
-        unknown = [label for label in (*answer.truth, *answer.scores) if label not in column]
-        if unknown:
-            known = ", ".join(labels)
-            raise DataError(f"{answer.where}: label {unknown[0]!r} is none of the model's ({known})")
-        if not multi_label and len(answer.truth) != 1:
-            raise DataError(f"{answer.where}: the model gives one label, the row has {len(answer.truth)}")
-        truth[row, [column[label] for label in answer.truth]] = True
-        emitted[row, [column[label] for label in answer.labels]] = True
-        scores[row, [column[label] for label in answer.scores]] = list(answer.scores.values())
-    accepted = np.array([answer.accepted for answer in answers], dtype=np.bool_)
-    return Judged(labels, multi_label, scores=scores, truth=truth, emitted=emitted, accepted=accepted)
+def as_recorded(found: Observed, recorded: Recorded, policy: Policy | None) -> Judged:
+    """The decisions that stand in the lines; the scores in them are those that the rule saw."""
+    names = policy.answers if policy else found.model.labels
+    scores = found.scores.astype(np.float64)
+    if policy is not None and policy.groups is not None:
+        scores = grouped(scores, _members(found, policy.groups), found.model.task).astype(np.float64)
+    emitted, foreign = columns(recorded.labels, names)
+    if foreign.any() and policy is None:
+        raise DataError("the lines hold answers that are none of the model's labels: give the --policy that decided")
+    return Judged(
+        label_names=tuple(names),
+        multi_label=found.multi_label,
+        scores=scores,
+        truth=answer_truth(found, policy),
+        emitted=emitted,
+        accepted=recorded.accepted & ~foreign,
+    )
 
 
-def _answers(
-    classifier: Classifier, rule: Decider, data: LabelledTexts, progress: Callable[[int], None]
-) -> Iterator[Answer]:
-    labels = classifier.info.labels
-    for start in range(0, len(data), CHUNK):
-        texts = data.texts[start : start + CHUNK]
-        predictions = _predictions(classifier, texts, first=start + 1)
-        decisions = rule.decide(np.stack([prediction.scores for prediction in predictions]))
-        for offset, (prediction, decision) in enumerate(zip(predictions, decisions, strict=True)):
-            yield Answer(
-                scores=dict(zip(labels, prediction.scores.tolist(), strict=True)),
-                labels=decision.labels,
-                accepted=decision.outcome is Outcome.ACCEPTED,
-                truth=data.labels[start + offset],
-                where=f"text {start + offset + 1}",
-            )
-        progress(len(texts))
+def answer_truth(found: Observed, policy: Policy | None) -> Flags:
+    """The truth in terms of what the policy answers with, bool [n, answers]."""
+    if policy is None or policy.groups is None:
+        return found.truth
+    return grouped_truth(found.truth, _members(found, policy.groups))
 
 
-def _predictions(classifier: Classifier, texts: Sequence[str], *, first: int) -> list[Prediction]:
-    encoded = [_good(item, first + place) for place, item in enumerate(classifier.encode(texts))]
-    return [_good(item, first + place) for place, item in enumerate(classifier.predict(encoded).results)]
+def columns(answers: Sequence[tuple[str, ...]], names: Sequence[str]) -> tuple[Flags, Flags]:
+    """Answers as flags [n, names], and which texts have one that is no such name (a label of doubt): that is no answer
+    to judge, but an abstention with a name."""
+    column = {name: number for number, name in enumerate(names)}
+    emitted = np.zeros((len(answers), len(names)), dtype=np.bool_)
+    foreign = np.zeros(len(answers), dtype=np.bool_)
+    for row, labels in enumerate(answers):
+        known = [column[label] for label in labels if label in column]
+        emitted[row, known] = True
+        foreign[row] = len(known) < len(labels)
+    return emitted, foreign
 
 
-def _good(item: Result | RecordError, number: int) -> Result:
-    if isinstance(item, RecordError):
-        raise DataError(f"text {number} cannot be classified: {item.detail}")
-    return item
+def _members(found: Observed, groups: Mapping[str, Sequence[str]]) -> list[NDArray[np.intp]]:
+    return [np.array([found.model.labels.index(label) for label in group]) for group in groups.values()]
+
+
+def _on_engine(found: Observed, policy: Policy) -> ModelInfo:
+    """Lines that do not say what ran the model are taken to be the policy's."""
+    return replace(found.model, backend=policy.engine.backend, precision=policy.engine.precision)

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from worker.errors import ConfigError
 
 TRAINING = ("torch", "transformers", "safetensors", "sklearn")
+CALIBRATION = ("scipy",)
 REPORTS = ("jinja2", "matplotlib")
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,10 +209,10 @@ def best_attainable(score: Numbers, loss: Numbers, promise: Promise) -> Refusal:
     targets = [risk for risk in EASIER_TARGETS if risk > promise.target_risk]
     tried = [(risk, learn_then_test(score, loss, Promise(risk, promise.confidence))) for risk in targets]
     easier = tuple((risk, chosen.coverage) for risk, chosen in tried if chosen)
-    return Refusal(promise, easier, _examples_needed(Candidates.of(score, loss), promise))
+    return Refusal(promise, easier, examples_needed(Candidates.of(score, loss), promise))
 
 
-def _examples_needed(candidates: Candidates, promise: Promise) -> int | None:
+def examples_needed(candidates: Candidates, promise: Promise) -> int | None:
     """The size at which some threshold would pass, were the risks what they were here (half an error is added)."""
     if not len(candidates.accepted):
         return None
@@ -233,6 +234,7 @@ def start_of_sequence(size: int, promise: Promise) -> int:
     return max([start for start in starts if start <= LARGEST_START * size], default=starts[0])
 
 
+@cache
 def fewest_accepted(errors: int, promise: Promise) -> int:
     """How many accepted texts prove the promise when `errors` of them are wrong."""
     low, high = errors, 2 * errors + 2

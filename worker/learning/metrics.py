@@ -12,6 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.learning.selective import areas
+from worker.learning.selective import augrc as augrc
+from worker.learning.selective import aurc as aurc
+from worker.learning.selective import risk_coverage as risk_coverage
+
 CALIBRATION_BINS = 15
 
 Flags = NDArray[np.bool_]
@@ -22,7 +27,8 @@ Numbers = NDArray[np.float64]
 class Judged:
     """Decisions beside the truth: `scores` float64 [n, L], `truth` and `emitted` bool [n, L], `accepted` bool [n].
 
-    `emitted` counts for multi-label models only: a single-label model's answer is its most likely label.
+    A single-label model that emitted nothing answers with its most likely label. `certainty` float64 [n] is the
+    confidence that decided, where that is not the highest score.
     """
 
     label_names: tuple[str, ...]
@@ -31,6 +37,23 @@ class Judged:
     truth: Flags
     emitted: Flags
     accepted: Flags
+    certainty: Numbers | None = None
+
+    def take(self, rows: NDArray[np.intp] | Flags) -> Judged:
+        """Only these texts."""
+        return Judged(
+            self.label_names,
+            self.multi_label,
+            scores=self.scores[rows],
+            truth=self.truth[rows],
+            emitted=self.emitted[rows],
+            accepted=self.accepted[rows],
+            certainty=None if self.certainty is None else self.certainty[rows],
+        )
+
+    def kept(self) -> Judged:
+        """Only the accepted texts; there may be none."""
+        return self.take(self.accepted)
 
     @cached_property
     def answers(self) -> Flags:
@@ -39,12 +62,17 @@ class Judged:
             return self.emitted
         result = np.zeros_like(self.truth)
         result[np.arange(len(result)), self.scores.argmax(axis=1)] = True
-        return result
+        return np.where(self.emitted.any(axis=1, keepdims=True), self.emitted, result)
 
     @cached_property
     def confidence(self) -> Numbers:
         """The highest score of each text [n]."""
         return np.asarray(self.scores.max(axis=1))
+
+    @cached_property
+    def ranking(self) -> Numbers:
+        """What texts are ranked by, from sure to unsure [n]."""
+        return self.confidence if self.certainty is None else self.certainty
 
     @cached_property
     def top_wrong(self) -> Numbers:
@@ -64,7 +92,7 @@ class LabelScore:
 
 def measure(judged: Judged) -> dict[str, Any]:
     """Everything `evaluate --json` writes, as plain values. See the functions below for the definitions."""
-    labels = per_label(judged)
+    labels, under = per_label(judged), areas(judged.ranking, judged.top_wrong)
     return {
         "texts": len(judged.truth),
         "task": "multi_label" if judged.multi_label else "single_label",
@@ -77,8 +105,8 @@ def measure(judged: Judged) -> dict[str, Any]:
         "confusion_matrix": confusion_matrix(judged).tolist(),
         "ece": calibration_error(judged),
         "brier": brier(judged),
-        "aurc": aurc(judged.confidence, judged.top_wrong),
-        "augrc": augrc(judged.confidence, judged.top_wrong),
+        **{name: area.value for name, area in under.items()},
+        "intervals": {name: [area.low, area.high] for name, area in under.items()},
         "coverage": float(judged.accepted.mean()),
         "selective_risk": selective_risk(judged),
     }
@@ -172,30 +200,6 @@ def brier(judged: Judged) -> float:
     over them for multi-label (0 to 1)."""
     squares = (judged.scores - judged.truth) ** 2
     return float(squares.mean() if judged.multi_label else squares.sum(axis=1).mean())
-
-
-def risk_coverage(confidence: Numbers, wrong: Numbers) -> tuple[Numbers, Numbers]:
-    """Coverage k/n and selective risk of the k most confident texts, for k = 1 … n, each [n].
-
-    Texts of equal confidence share their errors evenly: the expectation over their order.
-    """
-    _, group, sizes = np.unique(-confidence, return_inverse=True, return_counts=True)
-    shared = np.bincount(group, weights=wrong) / sizes
-    errors = np.cumsum(np.repeat(shared, sizes))
-    kept = np.arange(1, len(wrong) + 1)
-    return kept / len(wrong), errors / kept
-
-
-def aurc(confidence: Numbers, wrong: Numbers) -> float:
-    """Area under the risk-coverage curve (Geifman et al. 2019): mean selective risk over all coverages."""
-    return float(risk_coverage(confidence, wrong)[1].mean())
-
-
-def augrc(confidence: Numbers, wrong: Numbers) -> float:
-    """Area under the generalised curve (Traub et al. 2024): mean over coverages of the share of *all* texts that are
-    both accepted and wrong."""
-    coverage, risk = risk_coverage(confidence, wrong)
-    return float((coverage * risk).mean())
 
 
 def selective_risk(judged: Judged) -> float | None:

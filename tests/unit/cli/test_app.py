@@ -52,7 +52,9 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> typer.Typer:
 FAILURES: list[BaseException] = []
 
 
-@pytest.mark.parametrize("command", [*cli.COMMANDS, "config check", "config show", "config schema"])
+@pytest.mark.parametrize(
+    "command", [*cli.COMMANDS, "config check", "config show", "config schema", "policy show", "audit estimate"]
+)
 def test_every_command_explains_itself_with_an_example(emostream: Invoke, command: str) -> None:
     """`--help` of each command shows a line to copy."""
     ran = emostream(*command.split(), "--help")
