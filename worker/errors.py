@@ -26,11 +26,23 @@ from __future__ import annotations
 from schemas.dead_reasons import DeadReason as DeadReason
 from schemas.dead_reasons import Stage as Stage
 
+LONGEST_LINE = 1_000
+
 
 class EmostreamError(Exception):
-    """Root of everything raised on purpose; `str()` is one line for the user."""
+    """Root of everything raised on purpose; `str()` is one line for the user (for several problems, one for each)."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Messages may quote names that came from outside: nothing in them reaches a terminal but what can be read."""
+        lines = super().__str__().split("\n")
+        return "\n".join(printable(line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " …") for line in lines)
+
+
+def printable(text: str) -> str:
+    """Without what moves a cursor, changes colours, hides text or cannot be encoded."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
 
 
 class UsageError(EmostreamError):

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from worker.dead_letters.letters import Letter
 from worker.dead_letters.replaying import Report
+from worker.errors import printable
 
 SHOWN_CHARACTERS = 120
 YEAR_10000_MS = 253_402_300_800_000
@@ -105,11 +106,6 @@ def report_json(report: Report, *, rehearsed: bool) -> str:
     ]
     left = {each.name.lower(): count for each, count in report.left.items()}
     return json.dumps({"executed": not rehearsed, "finished": report.finished, "sent": sent, "left": left})
-
-
-def printable(text: str) -> str:
-    """Without what moves the cursor, changes colours or hides text."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _time(timestamp_ms: int) -> str:
