@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
 
 TIMEOUT_S = 30.0
 
@@ -104,12 +102,11 @@ def read_topic(bootstrap_servers: str, topic: str, *, read_committed: bool = Tru
 
 def committed_offsets(bootstrap_servers: str, group_id: str, topic: str) -> dict[int, int | None]:
     """The group's committed (next) offset of every partition; None where it has none."""
-    with _consumer(bootstrap_servers) as consumer:
+    # only asks, joins nothing; read committed, the answer waits for offsets of open transactions
+    with _consumer(bootstrap_servers, **{"group.id": group_id, "isolation.level": "read_committed"}) as consumer:
         partitions = [TopicPartition(topic, partition) for partition in _partitions(consumer, topic)]
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    request = ConsumerGroupTopicPartitions(group_id, partitions)
-    answer = admin.list_consumer_group_offsets([request], require_stable=True)[group_id].result(TIMEOUT_S)
-    return {each.partition: each.offset if each.offset >= 0 else None for each in answer.topic_partitions}
+        answer = consumer.committed(partitions, timeout=TIMEOUT_S)
+    return {each.partition: each.offset if each.offset >= 0 else None for each in answer}
 
 
 def end_offsets(bootstrap_servers: str, topic: str) -> dict[int, int]:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def definition_files() -> list[Path]:
     return [path for module, pattern in MODULES.items() for path in sorted(_folder(module).glob(pattern))]
 
 
+@cache
 def schemas() -> Mapping[tuple[str, str], dict[str, Any]]:
     """A strict JSON Schema for each API version and kind."""
     found = {}
