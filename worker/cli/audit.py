@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from worker.cli.writing import write_file
+
 if TYPE_CHECKING:
     from worker.learning.audit import AuditEstimate
     from worker.learning.audited import Audit
@@ -44,10 +46,16 @@ def estimate(
 ) -> None:
     """Estimate the share of wrong answers among all accepted records, with a confidence interval.
 
-    Set decision.audit_rate, or calibrate with --audit-rate: then the review topic gets copies of accepted records with
-    the reason audit_sample and the chance they had (audit_probability). Save the topic's values as JSON lines, let
-    people answer, and give both, joined by id; or one JSONL file whose events also have `answer` (a label, or a list).
-    Rarer copies weigh more (Horvitz-Thompson), so that copying doubtful records more often does not bias the result.
+    With decision.audit_rate, or calibrate --audit-rate, the review topic gets copies of accepted records.
+
+    Each has the reason audit_sample, and says what chance it had (audit_probability).
+
+    Save the topic's values as JSON lines, let people answer, and give both: they are joined by id.
+
+    Or give one JSONL file whose events also have `answer`: a label, or a list of labels.
+
+    Rarer copies weigh more (Horvitz-Thompson): auditing doubtful records more often does not bias the result.
+
     Records without an answer are left out, as are those that were not in the sample.
 
     Example: emostream audit estimate --events review.jsonl --labels answers.csv
@@ -64,7 +72,7 @@ def estimate(
         if str(json_file) == "-":
             typer.echo(document)
             return
-        json_file.write_text(document + "\n", encoding="utf-8")
+        write_file(json_file, document + "\n")
     _show(found, overall, parts, confidence)
 
 

@@ -12,6 +12,7 @@ import typer
 from worker.cli import calibrate_options as options
 from worker.cli.classify import Backend, Precision
 from worker.cli.labelled_source import Source, warnings
+from worker.cli.writing import write_file
 from worker.errors import ConfigError, DataError
 from worker.learning.choices import LabelThresholds, Method, Scaling, Score
 
@@ -62,11 +63,11 @@ def calibrate(
 ) -> None:
     """Choose thresholds so that at most a share R of the accepted answers is wrong, with confidence C.
 
-    Give labelled texts that the model has not learned from and that are like the live ones. A target that they cannot
-    support is refused (exit 2), with what they can.
+    Give labelled texts that are like the live ones, and that the model has not learned from.
 
-    Example: emostream calibrate --model builtin:emotion --data labelled.csv --target-risk 0.05 --confidence 0.9
-    --out policy.json --report report.html
+    A target that they cannot support is refused (exit 2), with a table of what they can.
+
+    Example: emostream calibrate --model builtin:emotion --data my.csv --target-risk 0.05 --confidence 0.9 --out p.json
     """
     from schemas.rules import DoubtLabel as Doubt
     from worker.learning.guarantees import Promise
@@ -134,15 +135,15 @@ def _run(source: Source, wishes: Wishes, fields: tuple[str, str | None], outputs
     except Unsupported as refused:
         show_refusal(refused.refusal)
         raise
-    _write(outputs.policy, dump_policy(made.policy))
+    write_file(outputs.policy, dump_policy(made.policy))
     if outputs.report is not None:
         from worker.learning.report import calibration_page
 
-        _write(outputs.report, calibration_page(made, data=source.named))
+        write_file(outputs.report, calibration_page(made, data=source.named))
     to_stdout = str(outputs.json) == "-"
     if outputs.json is not None:
         document = _summary(made)
-        typer.echo(document) if to_stdout else _write(outputs.json, document + "\n")
+        typer.echo(document) if to_stdout else write_file(outputs.json, document + "\n")
     if not to_stdout:
         show_calibrated(made, policy_file=str(outputs.policy))
 
@@ -177,10 +178,3 @@ def _read_groups(path: Path) -> dict[str, tuple[str, ...]]:
     ):
         raise DataError(f"{path}: should hold groups and the labels of each, e.g. {{positive: [joy, love]}}")
     return {str(name): tuple(map(str, members)) for name, members in document.items()}
-
-
-def _write(path: Path, content: str) -> None:
-    try:
-        path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from error

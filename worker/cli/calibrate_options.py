@@ -10,7 +10,7 @@ import typer
 from worker.cli.classify import Backend, Precision
 from worker.learning.choices import LabelThresholds, Method, Risk, Scaling, Score
 
-PROMISE, RULES, TEXTS, AFTER, ENGINE = "Promise", "Rules beside it", "Texts", "Once it runs", "Model and data"
+PROMISE, RULES, TEXTS, AFTER, ENGINE = "Promise", "Rules beside it", "Texts", "Once it runs", "Engine"
 TargetRisk = Annotated[
     float | None,
     typer.Option(min=0.0, max=1.0, help="Largest share of wrong answers among the accepted.", rich_help_panel=PROMISE),

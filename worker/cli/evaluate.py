@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from worker.cli.writing import write_file
 from worker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,15 +56,15 @@ def evaluate(
         from worker.learning.report import Subject, evaluation_page
 
         subject = Subject(model=model or "predictions", data=str(data or predictions), policy=chosen)
-        report.write_text(evaluation_page(judged, subject), encoding="utf-8")
+        write_file(report, evaluation_page(judged, subject))
     values = measure(judged)
-    if json_file is None:
-        _show(values)
-    elif str(json_file) == "-":
-        typer.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
-    else:
-        json_file.write_bytes(orjson.dumps(values, option=orjson.OPT_INDENT_2) + b"\n")
-        _show(values)
+    document = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
+    if str(json_file) == "-":
+        typer.echo(document)
+        return
+    if json_file is not None:
+        write_file(json_file, document + "\n")
+    _show(values)
 
 
 def _judged_predictions(path: Path, fields: Fields, policy: Path | None) -> tuple[Judged, Policy | None]:

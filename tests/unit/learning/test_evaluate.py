@@ -9,8 +9,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from schemas.policy import Policy, TextRules, policy_id
+from tests.unit.decision.cases import argmax, policy
 from worker.cli.evaluate import evaluate
-from worker.errors import ConfigError, DataError
+from worker.errors import ConfigError, DataError, PolicyError
 from worker.learning.datasets import Fields
 from worker.learning.evaluate import judge_predictions
 from worker.learning.metrics import accuracy, measure
@@ -132,3 +134,100 @@ def test_model_and_data_or_predictions(arguments: list[str], command: typer.Type
     result = CliRunner().invoke(command, arguments)
 
     assert isinstance(result.exception, ConfigError)
+
+
+def decided_lines(tmp_path: Path, decided_by: Policy, **changes: Any) -> Path:
+    """Lines that were decided by the policy, at 0.6 and 0.4 for joy, and one dead text."""
+    rows = [
+        {
+            "outcome": "accepted",
+            "labels": ["joy"],
+            "scores": {"joy": top, "anger": 1 - top, "fear": 0.0},
+            "model": {"name": "builtin:emotion", "revision": "sha256:a", "task": "single_label"},
+            "policy": {"id": policy_id(decided_by), "calibrated": True},
+            "payload": {"text": "nobody may read this", "label": "joy"},
+            **changes,
+        }
+        for top in (0.6, 0.4)
+    ]
+    path = tmp_path / "decided.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"outcome": "dead", "error": {}}]))
+    return path
+
+
+def test_lines_that_the_policy_itself_decided_are_taken_as_they_are(tmp_path: Path) -> None:
+    """Their scores are calibrated already; dead texts are left out."""
+    own = policy(argmax(0.5), temperature=2.0)
+
+    found = judge_predictions(decided_lines(tmp_path, own), policy=own)
+
+    assert [True, True] == found.accepted.tolist()
+    assert [0.6, 0.4] == pytest.approx(found.scores[:, 0].tolist())
+
+
+def test_lines_that_another_policy_calibrated_cannot_be_decided_again(tmp_path: Path) -> None:
+    """It is said how to get lines that can."""
+    with pytest.raises(PolicyError, match="--no-policy"):
+        judge_predictions(decided_lines(tmp_path, policy(argmax(0.5))), policy=policy(argmax(0.7)))
+
+
+def test_lines_decided_again_by_groups(tmp_path: Path) -> None:
+    """Truth, scores and answers are those of the groups; as are lines that had them decided."""
+    grouped = policy(argmax(0.7), groups={"good": ("joy",), "bad": ("anger", "fear")})
+
+    again = judge_predictions(decided_lines(tmp_path, policy(), policy=None), policy=grouped)
+    before = judge_predictions(decided_lines(tmp_path, grouped, labels=["good"]), policy=grouped)
+
+    assert ("good", "bad") == again.label_names == before.label_names
+    assert [False, False] == again.accepted.tolist()
+    assert [1.0, 1.0] == pytest.approx(again.scores.sum(axis=1).tolist())
+    assert [[True, False]] * 2 == before.answers.tolist()
+
+
+def test_an_answer_of_doubt_is_an_abstention_with_a_name(tmp_path: Path) -> None:
+    """It is neither right nor wrong, unless it is a label of the model."""
+    doubt = policy(argmax(0.3, doubt_label={"label": "unsure", "margin": 0.25}))
+    path = decided_lines(tmp_path, policy(), policy=None)
+
+    again = judge_predictions(path, policy=doubt)
+    recorded = judge_predictions(decided_lines(tmp_path, doubt, labels=["unsure"]), policy=doubt)
+
+    assert [False, False] == again.accepted.tolist()
+    assert [False, False] == recorded.accepted.tolist()
+    with pytest.raises(DataError, match="give the --policy that decided"):
+        judge_predictions(decided_lines(tmp_path, doubt, labels=["unsure"]))
+
+
+def test_texts_are_judged_by_what_the_lines_say_of_their_tokens(tmp_path: Path) -> None:
+    """Without it, or by another table, a policy that judges texts is refused."""
+    rules = TextRules(max_surprise=2.0, min_content_tokens=2, surprise_table="sha256:t")
+    strict = policy(argmax(0.0), text=rules)
+    domain = {"surprise": 3.0, "content_tokens": 5, "table": "sha256:t"}
+
+    foreign = judge_predictions(decided_lines(tmp_path, policy(), policy=None, domain=domain), policy=strict)
+
+    assert [False, False] == foreign.accepted.tolist()
+    with pytest.raises(PolicyError, match="nothing is known of them here"):
+        judge_predictions(decided_lines(tmp_path, policy(), policy=None), policy=strict)
+    with pytest.raises(PolicyError, match="was calibrated with another"):
+        judge_predictions(
+            decided_lines(tmp_path, policy(), policy=None, domain={**domain, "table": "sha256:u"}), policy=strict
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": {"joy": 1.0}}, "line 2: scores of other labels"),
+        ({"model": {"name": "other", "revision": "r", "task": "single_label"}}, "line 2: another model"),
+        ({"scores": {"joy": "high", "anger": 0.0, "fear": 0.0}}, "line 2: a score is no number"),
+    ],
+)
+def test_lines_of_two_runs_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    """One model, one set of labels."""
+    path = decided_lines(tmp_path, policy())
+    first, second, _ = path.read_text().splitlines()
+    path.write_text(first + "\n" + json.dumps({**json.loads(second), **changes}) + "\n")
+
+    with pytest.raises(DataError, match=message):
+        judge_predictions(path)
