@@ -11,7 +11,7 @@ UV_VERSION := 0.13.8
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 EVERYTHING := .[torch,learning,devbroker]
 
-.PHONY: help demo test unit test-docker test-k8s test-monitoring lint format models bench bench-decisions chaos docs docs-figures constraints wheel chart clean
+.PHONY: help demo test unit test-docker test-k8s test-monitoring lint format models bench bench-decisions chaos fuzz audit docs docs-figures constraints wheel chart clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -60,6 +60,13 @@ bench-decisions: $(VENV)/.all ## are the promises kept? 200 calibrations on DATA
 chaos: $(VENV)/.all ## hurt workers, brokers and the network for SECONDS with SEED
 	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
 
+fuzz: $(VENV)/.all ## throw damaged records, settings, policies and model folders at the worker for SECONDS
+	$(INSTALL) --group fuzz
+	$(BIN)/python -m tests.hostile --seconds $(SECONDS) --seed $(SEED) --corpus build/fuzz
+
+audit: $(VENV)/.all ## look for known vulnerabilities of everything in constraints.txt; fails if it cannot look
+	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
+
 wheel: $(VENV)/.all ## build dist/*.whl
 	$(BIN)/python -m build --wheel --installer uv
 
@@ -78,7 +85,7 @@ docs-figures: $(VENV)/.all ## draw docs/figures again from what bench-decisions 
 
 constraints: $(VENV)/.uv ## pin the newest versions of everything in constraints.txt
 	$(UV) pip compile --quiet --universal --python-version 3.11 --upgrade --no-header --no-annotate --all-extras \
-		--group dev --output-file constraints.txt pyproject.toml
+		--group dev --group fuzz --output-file constraints.txt pyproject.toml
 
 clean: ## remove the virtual environment and build products
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
