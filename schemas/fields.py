@@ -32,7 +32,16 @@ class Task(StrEnum):
 def render_time(moment: datetime) -> str:
     """The one form of a time in events: UTC, milliseconds, `Z` (`2026-11-21T10:00:00.061Z`)."""
     utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    # %Y leaves out leading zeros
+    return f"{utc.year:04d}-{utc:%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def _in_the_calendar(moment: datetime) -> datetime:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC") from None
+    return moment
 
 
 def _finite(number: float) -> float:
@@ -41,7 +50,9 @@ def _finite(number: float) -> float:
     return number
 
 
-Time = Annotated[AwareDatetime, PlainSerializer(render_time, return_type=str, when_used="json")]
+Time = Annotated[
+    AwareDatetime, AfterValidator(_in_the_calendar), PlainSerializer(render_time, return_type=str, when_used="json")
+]
 Probability = Annotated[float, Field(ge=0, le=1)]
 OpenProbability = Annotated[float, Field(gt=0, lt=1)]
 Finite = Annotated[float, AfterValidator(_finite)]

@@ -186,3 +186,20 @@ def test_any_value_is_taken_or_refused(path: str, value: object) -> None:
         return
 
     assert policy == parse_policy(dump_policy(policy).encode())
+
+
+@pytest.mark.parametrize(
+    "written", ["0728-11-20T09:30:00.000Z", "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"]
+)
+def test_times_at_the_ends_of_the_calendar(written: str) -> None:
+    """They are written as they were read."""
+    policy = parse_policy(changed(SINGLE, "created_at", written))
+
+    assert policy == parse_policy(dump_policy(policy).encode())
+
+
+@pytest.mark.parametrize("written", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_times_beyond_the_calendar(written: str) -> None:
+    """They have no UTC, and are refused."""
+    with pytest.raises(InvalidPolicy, match="between the years 1 and 9999"):
+        parse_policy(changed(SINGLE, "created_at", written))
