@@ -6,10 +6,11 @@ import gzip
 import json
 import re
 import signal
+import subprocess
+import sys
 import urllib.request
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,28 +19,20 @@ import numpy as np
 import pytest
 
 from schemas.enriched import EnrichedEvent
-from schemas.policy import Guarantee, Policy, PolicyEngine, PolicyModel, TextRules, dump_policy
+from schemas.policy import Policy, load_policy
 from schemas.review import Reason, ReviewEvent
-from schemas.rules import ArgmaxRule
 from tests.conftest import Topics, fresh
 from tests.e2e.processes import Way, worker
 from tests.kafka_io import Stored, ToSend, produce
-from worker.decision.domain import load_surprise
 from worker.devbroker.jvm import JvmBroker
 from worker.devbroker.ports import free_ports
-from worker.inference.loading import load_engine
-from worker.learning.audit import audit_strata, estimate_risk
-from worker.learning.calibration import fit_single
-from worker.learning.drift_reference import drift_check
-from worker.learning.guarantees import Promise, learn_then_test
+from worker.learning.audit import estimate_risk
 from worker.learning.other_domains import foreign_texts
-from worker.learning.shipping import scores, token_ids
-from worker.learning.surprise import threshold_at
 
 pytestmark = pytest.mark.broker
 
 MODEL = "builtin:ekman"
-PROMISE = Promise(target_risk=0.3, confidence=0.9)
+TARGET_RISK, CONFIDENCE = 0.15, 0.9
 COMMENTS = Path(__file__).with_name("comments.jsonl.gz")
 CALIBRATION = 450
 STREAM = 1_500
@@ -59,52 +52,24 @@ def comments() -> tuple[Comment, ...]:
         return tuple(Comment(**json.loads(line)) for line in lines)
 
 
-@cache
-def calibrated() -> Policy:
-    """A policy with everything: temperature, guarantee, text rules, audit, drift; from the first half of the texts."""
-    half = comments()[:CALIBRATION]
-    texts = [comment.text for comment in half]
-    engine = load_engine(MODEL)
-    try:
-        info, raw, ids = engine.info, scores(engine, texts).astype(np.float64), token_ids(engine, texts)
-        assert engine.surprise_file is not None
-        table = load_surprise(engine.surprise_file)
-    finally:
-        engine.close()
-    truth = np.array([[label == comment.label for label in info.labels] for comment in half])
-    calibration = fit_single(raw, truth)
-    chances = calibration.apply(raw)
-    confidence = chances.max(axis=1)
-    wrong = ~truth[np.arange(len(truth)), chances.argmax(axis=1)]
-    chosen = learn_then_test(confidence, wrong.astype(np.float64), PROMISE)
-    assert chosen is not None
-    return Policy(
-        schema="emostream.policy/1",
-        model=PolicyModel(name=info.name, revision=info.revision),
-        engine=PolicyEngine(backend=info.backend, precision=info.precision),
-        task=info.task,
-        labels=info.labels,
-        temperature=calibration.temperature,
-        rule=ArgmaxRule(min_confidence=chosen.threshold),
-        text=TextRules(
-            min_content_tokens=2,
-            max_surprise=threshold_at(table, ids, 0.01),
-            false_alarm_rate=0.01,
-            surprise_table=table.fingerprint,
-            accept_truncated=False,
-        ),
-        audit=audit_strata(confidence[confidence >= chosen.threshold], rate=0.3),
-        drift=drift_check(confidence, void_guarantee=True),
-        guarantee=Guarantee(
-            method="ltt_fixed_sequence",
-            target_risk=PROMISE.target_risk,
-            confidence=PROMISE.confidence,
-            calibration_size=chosen.size,
-            coverage=chosen.coverage,
-            bound=chosen.bound,
-        ),
-        created_at=datetime.now(UTC),
-    )
+@pytest.fixture(scope="module")
+def policy_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A policy with everything, from the first half of the comments, by `emostream calibrate`."""
+    folder = tmp_path_factory.mktemp("policy")
+    data, out = folder / "labelled.jsonl", folder / "policy.json"
+    data.write_text("".join(json.dumps(vars(comment)) + "\n" for comment in comments()[:CALIBRATION]))
+    options = {"--model": MODEL, "--data": data, "--out": out, "--audit-rate": 0.3}
+    options |= {"--target-risk": TARGET_RISK, "--confidence": CONFIDENCE}
+    chosen = [str(part) for option in options.items() for part in option]
+    command = [sys.executable, "-m", "worker", "calibrate", *chosen, "--review-truncated", "--void-guarantee"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def policy(policy_file: Path) -> Policy:
+    return load_policy(policy_file)
 
 
 def send(way: Way, sent: list[Comment]) -> None:
@@ -166,37 +131,35 @@ ODD = {
 
 
 @pytest.fixture(scope="module")
-def usual(jvm_broker: JvmBroker, tmp_path_factory: pytest.TempPathFactory) -> Usual:
+def usual(jvm_broker: JvmBroker, policy_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Usual:
     folder = tmp_path_factory.mktemp("usual")
     way = Way.made(Topics(jvm_broker.bootstrap_servers), fresh("group"), partitions=1)
     send(way, [*live(STREAM, seed=1), *ODD.values()])
-    config = way.config(folder, **sections(folder))
+    config = way.config(folder, **sections(policy_file))
     with worker(config, "--until-caught-up") as running:
         assert running.wait() == 0, running.log()
     outcomes = way.outcomes()
     return Usual(accepted(outcomes.output), reviewed(outcomes.review), running.log())
 
 
-def sections(folder: Path) -> dict[str, dict[str, object]]:
+def sections(policy_file: Path) -> dict[str, dict[str, object]]:
     """The settings of a worker that decides by the policy, in small waves."""
-    path = folder / "policy.json"
-    path.write_text(dump_policy(calibrated()))
-    return {"model": {"name": MODEL}, "decision": {"policy": str(path)}, "batch": {"max_messages": 100}}
+    return {"model": {"name": MODEL}, "decision": {"policy": str(policy_file)}, "batch": {"max_messages": 100}}
 
 
 def test_the_promise_is_kept(usual: Usual) -> None:
     """The risk among the accepted is under the target, and every event says what was promised."""
     risk = np.mean([wrong(event) for event in usual.output])
 
-    assert risk <= PROMISE.target_risk
+    assert risk <= TARGET_RISK
     assert 0.3 < len(usual.output) / STREAM < 1.0
-    assert {promise(event) for event in (*usual.output, *usual.review)} == {(0.3, 0.9, True)}
+    assert {promise(event) for event in (*usual.output, *usual.review)} == {(TARGET_RISK, CONFIDENCE, True)}
     assert "decision.drift" not in usual.log
 
 
-def test_the_rest_is_in_review_for_the_reasons_that_apply(usual: Usual) -> None:
+def test_the_rest_is_in_review_for_the_reasons_that_apply(usual: Usual, policy: Policy) -> None:
     """Below the threshold, or a text that should not be asked about."""
-    threshold = calibrated().rule.min_confidence or 0.0
+    threshold = policy.rule.min_confidence or 0.0
     by_text = {event.payload["text"]: event.reasons for event in usual.abstained}
 
     assert len(usual.output) + len(usual.abstained) == STREAM + len(ODD)
@@ -205,7 +168,7 @@ def test_the_rest_is_in_review_for_the_reasons_that_apply(usual: Usual) -> None:
     assert all(reason in by_text[comment.text] for reason, comment in ODD.items())
 
 
-def test_audited_copies_give_an_unbiased_estimate(usual: Usual) -> None:
+def test_audited_copies_give_an_unbiased_estimate(usual: Usual, policy: Policy) -> None:
     """They come from every stratum at its rate, the events say which, and their answers bound the true risk."""
     copies = [event for event in usual.review if event.outcome == "accepted"]
     answers = np.array([wrong(event) for event in copies], dtype=np.float64)
@@ -213,7 +176,7 @@ def test_audited_copies_give_an_unbiased_estimate(usual: Usual) -> None:
 
     estimate = estimate_risk(answers, probability, accepted=len(usual.output), confidence=0.9999)
 
-    assert {event.audit_probability for event in usual.output} <= {each.rate for each in calibrated().audit or ()}
+    assert {event.audit_probability for event in usual.output} <= {each.rate for each in policy.audit or ()}
     assert all(event.reasons == (Reason.AUDIT_SAMPLE,) for event in copies)
     assert {event.id for event in copies} <= {event.id for event in usual.output}
     assert sum(event.audit_probability or 0.0 for event in usual.output) == pytest.approx(len(copies), rel=0.2)
@@ -221,7 +184,7 @@ def test_audited_copies_give_an_unbiased_estimate(usual: Usual) -> None:
 
 
 def test_a_changed_stream_raises_the_alarm_and_voids_the_guarantee(
-    topics: Topics, group_id: str, tmp_path: Path
+    topics: Topics, group_id: str, policy_file: Path, tmp_path: Path
 ) -> None:
     """Another language arrives: one warning, metrics say so, and from then on nothing is accepted, however sure."""
     way = Way.made(topics, group_id, partitions=1)
@@ -229,7 +192,7 @@ def test_a_changed_stream_raises_the_alarm_and_voids_the_guarantee(
     before, after = live(500, seed=3), live(300, seed=4)
     send(way, [*before, *foreign, *after])
     (port,) = free_ports(1)
-    config = way.config(tmp_path, **sections(tmp_path), server={"host": "127.0.0.1", "port": port})
+    config = way.config(tmp_path, **sections(policy_file), server={"host": "127.0.0.1", "port": port})
 
     with worker(config) as running:
         running.wait_for("decision.drift")
