@@ -161,6 +161,18 @@ ROWS: Sequence[tuple[str, Sequence[Panel]]] = (
                 [(_rate("emostream_dead_letters_total", "reason"), "{{reason}}")],
                 stacked=True,
             ),
+            Panel(
+                "Drift",
+                "Population stability index of confidences against the policy's reference; above 0.25: changed.",
+                "short",
+                [(f"max by (instance) (emostream_drift_psi{ONLY})", "{{instance}}")],
+            ),
+            Panel(
+                "Policy files",
+                "Changes found in 5 minutes: taken over, refused.",
+                "short",
+                [(f"sum by (result) (increase(emostream_policy_reloads_total{ONLY}[5m]))", "{{result}}")],
+            ),
         ),
     ),
     (

@@ -11,11 +11,14 @@ from itertools import cycle
 
 import pytest
 
+from schemas.policy import DriftBin, DriftCheck, Policy, dump_policy
+from schemas.rules import ArgmaxRule
 from scripts import dashboard
 from scripts.chart_files import CHART
 from tests.conftest import Topics
 from tests.deploy.monitoring.prometheus import Prometheus, prometheus
 from tests.e2e.processes import Way, worker
+from tests.e2e.test_policy_reload import policies
 from tests.kafka_io import ToSend, produce
 from worker.demo.messages import Message, messages
 from worker.devbroker.ports import free_ports
@@ -68,7 +71,9 @@ def observed(jvm_broker: object, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("observed")
     way = Way.made(Topics(jvm_broker.bootstrap_servers), "observed")  # type: ignore[attr-defined]
     (port,) = free_ports(1)
-    config = way.config(folder, server={"host": "127.0.0.1", "port": port}, decision={"min_confidence": 0.9})
+    policy = folder / "policy.json"
+    policy.write_text(dump_policy(_watching(policies()[0])))
+    config = way.config(folder, server={"host": "127.0.0.1", "port": port}, decision={"policy": str(policy)})
     with worker(config) as started, prometheus(folder, targets=[f"127.0.0.1:{port}"], rules=ALERTS) as scraping:
         started.wait_for("worker.started")
         ends = time.monotonic() + TRAFFIC_S
@@ -77,6 +82,13 @@ def observed(jvm_broker: object, tmp_path_factory: pytest.TempPathFactory) -> It
             produce(way.bootstrap_servers, way.input, next(coming))
             time.sleep(0.5)
         yield scraping
+
+
+def _watching(policy: Policy) -> Policy:
+    """Unsure, so that there is something to review, and with an eye on drift."""
+    usual = [DriftBin(confidence_below=bound, share=share, least=0, most=1) for bound, share in ((0.9, 0.3), (1, 0.7))]
+    check = DriftCheck(bins=tuple(usual), false_alarms_per_day=0.01, void_guarantee=False)
+    return policy.model_copy(update={"rule": ArgmaxRule(min_confidence=0.9), "drift": check})
 
 
 def _batches(sent: list[Message]) -> Iterator[list[ToSend]]:
