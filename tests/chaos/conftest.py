@@ -18,7 +18,7 @@ AT_ONCE = 5
 """More would wait for the processor instead: starting a worker costs two seconds of it."""
 
 ONE_NODE = (
-    Fault(Kind.BROKER_KILL, 3, 0),
+    Fault(Kind.BROKER_OUTAGE, 30, 0),
     Fault(Kind.NETWORK_STALL, 10, 0),
     Fault(Kind.WORKER_KILL, 0.5, 0),
     Fault(Kind.NETWORK_HALF_OPEN, 4, 0),

@@ -60,6 +60,15 @@ class WorkerProcess:
             assert time.monotonic() < deadline, f"no {event} within {timeout_s} s:\n{self.log()[-4000:]}"
             time.sleep(0.05)
 
+    def wait(self, timeout_s: float) -> int:
+        """Its exit code. Raises AssertionError with its log, and where its threads stand, when it does not end."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGABRT)
+            self.process.wait(20)
+        raise AssertionError(f"the worker did not end within {timeout_s:g} s:\n{self.log()[-12_000:]}")
+
 
 @dataclass(frozen=True)
 class Death:
@@ -96,7 +105,13 @@ class Fleet:
         log_path = self.folder / f"worker-{len(self.everyone)}.log"
         command = [sys.executable, *self.program, "--config", str(path), *options]
         with log_path.open("wb") as log:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+            )
         worker = WorkerProcess(process, log_path)
         self.workers.append(worker)
         self.everyone.append(worker)
@@ -129,7 +144,7 @@ class Fleet:
         for worker in asked:
             worker.wait_for("worker.started")
             worker.end(signal.SIGTERM)
-        return [worker.process.wait(timeout_s) for worker in asked]
+        return [worker.wait(timeout_s) for worker in asked]
 
     def events(self) -> list[dict[str, Any]]:
         return [event for worker in self.everyone for event in worker.events()]

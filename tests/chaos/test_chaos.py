@@ -7,14 +7,17 @@ from concurrent.futures import Future
 import pytest
 
 from tests.chaos.run import Report
+from tests.chaos.schedule import Kind
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
 
 Runs = dict[str, Future[Report]]
 
+PROMISED_PROGRESS_S = 10.0
+
 
 def test_one_broker_exactly_once(runs: Runs) -> None:
-    """A killed broker and worker, a stalled and a half-open network, a crowd of workers: each record once, in order."""
+    """A broker away for 30 s, a killed worker, a stalled and a half-open network, a crowd of workers: all once."""
     report = runs["one node"].result()
 
     assert report.verdict.exactly_once, report
@@ -38,3 +41,12 @@ def test_every_fault_was_recovered_from(runs: Runs, name: str) -> None:
 
     assert len(report.hurts) == {"one node": 5, "three nodes": 4}[name]
     assert all(hurt.recovered for hurt in report.hurts)
+
+
+def test_first_progress_after_an_outage(runs: Runs) -> None:
+    """Within 10 s of the broker's return, by the same processes."""
+    report = runs["one node"].result()
+
+    (outage,) = [hurt for hurt in report.hurts if hurt.fault.kind is Kind.BROKER_OUTAGE]
+    assert outage.progress_s <= PROMISED_PROGRESS_S
+    assert report.deaths == []

@@ -6,7 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from tests.chaos.trials import Trial
+from tests.chaos.trials import BUSY_WAVE, Trial
+from worker.kafka.consumer import ConsumerSettings
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
 
@@ -85,6 +86,19 @@ def test_partitions_added_while_running_are_picked_up(trials: Trials) -> None:
     assert trial.code == 0, trial.log
     assert trial.verdict is not None
     assert trial.verdict.sent == 80
+    assert trial.verdict.exactly_once, trial.verdict
+
+
+@pytest.mark.parametrize("kind", ["cooperative", "eager"])
+def test_a_rebalance_costs_no_more_than_what_is_in_hand(trials: Trials, kind: str) -> None:
+    """A wave published, one in the model, one waiting, one gathered, and the poll that overflowed it: then once."""
+    trial = trials[f"busy {kind} rebalances"].result()
+
+    assert trial.code == 0, trial.log
+    redone = trial.noted["redone"]
+    assert isinstance(redone, list)
+    assert max(redone, default=0) <= 4 * BUSY_WAVE + ConsumerSettings(("t",), "g").max_poll_records
+    assert trial.verdict is not None
     assert trial.verdict.exactly_once, trial.verdict
 
 

@@ -30,6 +30,8 @@ from worker.devbroker.ports import free_ports
 from worker.devbroker.topics import delete_topics
 
 MAX_POLL_INTERVAL_S = 30
+BUSY_WAVE = 100
+BUSY_CHANGES = 4
 
 
 @dataclass
@@ -77,20 +79,20 @@ def zombie(ground: Ground, *options: str) -> Trial:
     trial = Trial(ground.way(400))
     batch = {"max_messages": 50}
     with (
-        ground.fleet(trial.way, "--publish-pause-s", "1", *options, batch=batch) as stopped,
+        ground.fleet(trial.way, "--publish-pause-s", "4", *options, batch=batch) as stopped,
         ground.fleet(trial.way, odd=False, batch=batch) as heirs,
     ):
         worker = stopped.start()
-        worker.wait_for("publish.waits", times=3)
+        worker.wait_for("publish.waits", times=2)
         worker.signal(signal.SIGSTOP)
         heir = heirs.start("--until-caught-up")
-        trial.noted["heir"] = heir.process.wait(120)
+        trial.noted["heir"] = heir.wait(120)
         published = _count(worker, "wave.published")
         worker.signal(signal.SIGCONT)
         holds(lambda: _count(worker, "wave.published") > published or _count(worker, "wave.not_published") > 0, 20)
         trial.log = worker.log()
         worker.end(signal.SIGTERM)
-        trial.code = worker.process.wait(40)
+        trial.code = worker.wait(40)
     trial.verdict = trial.judged()
     return trial
 
@@ -101,7 +103,7 @@ def long_forward_pass(ground: Ground, *, forward_s: float = MAX_POLL_INTERVAL_S 
     server = {"port": None, "stall_timeout_s": forward_s + 60}
     with ground.fleet(trial.way, "--forward-s", str(forward_s), server=server) as fleet:
         worker = fleet.start("--until-caught-up")
-        trial.code = worker.process.wait(forward_s + 90)
+        trial.code = worker.wait(forward_s + 90)
         trial.log = worker.log()
         trial.noted["rebalances"] = _count(worker, "group.assigned")
     trial.verdict = trial.judged()
@@ -121,7 +123,7 @@ def hanging_backend(ground: Ground) -> Trial:
         hangs = time.monotonic()
         trial.noted["livez"] = holds(lambda: _livez(port) == 503, 30)
         trial.noted["noticed_s"] = time.monotonic() - hangs
-        trial.code = worker.process.wait(120)
+        trial.code = worker.wait(120)
         trial.noted["ended_s"] = time.monotonic() - hangs
         trial.log = worker.log()
     return _finished(ground, trial)
@@ -132,7 +134,7 @@ def dead_inference_thread(ground: Ground) -> Trial:
     trial = Trial(ground.way(200))
     with ground.fleet(trial.way, "--forward-s", "0.01", "--dies-after", "3", batch={"max_messages": 10}) as fleet:
         worker = fleet.start()
-        trial.code = worker.process.wait(120)
+        trial.code = worker.wait(120)
         trial.log = worker.log()
     return _finished(ground, trial)
 
@@ -147,7 +149,7 @@ def full_pipeline_at_sigterm(ground: Ground) -> Trial:
         worker.wait_for("publish.waits", times=3)
         asked = time.monotonic()
         worker.end(signal.SIGTERM)
-        trial.code = worker.process.wait(40)
+        trial.code = worker.wait(40)
         trial.noted["drained_s"] = time.monotonic() - asked
         trial.log = worker.log()
     trial.noted["committed"] = len(trial.judged().lost)
@@ -168,10 +170,31 @@ def new_partitions(ground: Ground) -> Trial:
         holds(lambda: not trial.judged().lost, 60, every_s=1)
         trial.noted["picked_up_s"] = time.monotonic() - grown
         worker.end(signal.SIGTERM)
-        trial.code = worker.process.wait(40)
+        trial.code = worker.wait(40)
         trial.log = worker.log()
     trial.verdict = trial.judged()
     return trial
+
+
+def busy_rebalances(ground: Ground, assignor: str) -> Trial:
+    """A second worker joins and leaves, twice, while both have more to do than they can."""
+    trial = Trial(ground.way(12_000))
+    options = {"batch": {"max_messages": BUSY_WAVE}, "kafka": {"partition_assignor": assignor}}
+    with ground.fleet(trial.way, "--forward-s", "1.0", **options) as fleet:
+        first = fleet.start()
+        first.wait_for("wave.published")
+        for _ in range(BUSY_CHANGES // 2):
+            other = fleet.start()
+            other.wait_for("wave.published")
+            other.end(signal.SIGTERM)
+            other.wait(40)
+        first.end(signal.SIGTERM)
+        trial.code = first.wait(40)
+        trial.log = first.log()
+        redone = [event["records"] for event in fleet.events() if event["event"] == "wave.redone"]
+    trial.noted["redone"] = redone
+    trial.noted["a change"] = sum(redone) / BUSY_CHANGES
+    return _finished(ground, trial)
 
 
 def deleted_topic(ground: Ground, role: str) -> Trial:
@@ -209,7 +232,7 @@ def nowhere_to_log(ground: Ground) -> Trial:
 def _finished(ground: Ground, trial: Trial) -> Trial:
     """A worker as it should be does the rest."""
     with ground.fleet(trial.way, odd=False) as fleet:
-        trial.noted["heir"] = fleet.start("--until-caught-up").process.wait(120)
+        trial.noted["heir"] = fleet.start("--until-caught-up").wait(120)
     trial.verdict = trial.judged()
     return trial
 
@@ -232,6 +255,8 @@ TRIALS: dict[str, Callable[[Ground], Trial]] = {
     "long forward pass": long_forward_pass,
     "zombie": zombie,
     "wrong zombie": lambda ground: zombie(ground, "--reads-membership-again"),
+    "busy cooperative rebalances": lambda ground: busy_rebalances(ground, "cooperative-sticky"),
+    "busy eager rebalances": lambda ground: busy_rebalances(ground, "range"),
     "new partitions": new_partitions,
     "output topic deleted": lambda ground: deleted_topic(ground, "output"),
     "input topic deleted": lambda ground: deleted_topic(ground, "input"),
