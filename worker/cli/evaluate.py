@@ -55,7 +55,8 @@ def evaluate(
     if report is not None:
         from worker.learning.report import Subject, evaluation_page
 
-        subject = Subject(model=model or "predictions", data=str(data or predictions), policy=chosen)
+        named = model or (chosen.model.name if chosen else "predictions")
+        subject = Subject(model=named, data=str(data or predictions), policy=chosen)
         write_file(report, evaluation_page(judged, subject))
     values = measure(judged)
     document = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()

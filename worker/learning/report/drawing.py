@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-INK, FAINT, ACCENT, WARN, QUIET = "#010101", "#020202", "#030303", "#040404", "#050505"
+INK, FAINT, ACCENT, WARN, QUIET, CARD = "#010101", "#020202", "#030303", "#040404", "#050505", "#060606"
 """Stand-ins that drawing uses; in the file they become the page's own colours, so that figures follow its theme."""
 COLOURS = {
     INK: "currentColor",
@@ -13,7 +13,10 @@ COLOURS = {
     ACCENT: "var(--accent)",
     WARN: "var(--warn)",
     QUIET: "var(--quiet)",
+    CARD: "var(--card)",
 }
+ON_CARD = {"facecolor": CARD, "edgecolor": "none", "pad": 1.5, "alpha": 0.8}
+"""The box of words that may lie over a curve."""
 WIDTH = 5.6
 
 

@@ -87,7 +87,7 @@ def calibration_page(made: Calibrated, *, data: str) -> str:
             Tile(_percent(chosen.risk), "risk among accepted"),
             Tile(_percent(selection.bound), "its upper bound"),
             Tile(f"{1000 * (1 - made.coverage):.0f}", "reviews per 1 000 texts"),
-            Tile(f"{1000 * made.coverage * chosen.risk:.1f}", "errors let through per 1 000"),
+            Tile(f"{1000 * made.coverage * chosen.risk:.1f}", "errors per 1 000 texts"),
         ],
         written_by="calibrate",
         reliability=reliability_figure(made.after, made.before if made.policy.groups is None else None),

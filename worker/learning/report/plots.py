@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.learning.metrics import Judged, calibration_bins
-from worker.learning.report.drawing import ACCENT, FAINT, INK, QUIET, WARN, as_svg, new_figure
+from worker.learning.report.drawing import ACCENT, FAINT, INK, ON_CARD, QUIET, WARN, as_svg, new_figure
 from worker.learning.selective import TEXTS_OF_COST, cost_curve, risk_coverage
 
 Numbers = NDArray[np.float64]
@@ -134,7 +134,7 @@ def cost_figure(selection: Selection) -> str:
         axes.plot(*at, marker="o", markersize=8, color=WARN, clip_on=False, zorder=3)
         side, offset = ("right", (-12, 8)) if at[0] > TEXTS_OF_COST / 2 else ("left", (10, 8))
         text = f"{at[0]:.0f} reviews, {at[1]:.1f} errors"
-        axes.annotate(text, at, offset, textcoords="offset points", ha=side, color=INK)
+        axes.annotate(text, at, offset, textcoords="offset points", ha=side, color=INK, bbox=ON_CARD)
     highest = float(errors[chosen].max(initial=0.0))
     axes.set(xlim=(0, TEXTS_OF_COST), ylim=(0, 1.12 * highest or 1))
     axes.set(xlabel="reviews per 1 000 texts", ylabel="errors let through per 1 000 texts")
@@ -148,7 +148,8 @@ def _mark(axes: Any, selection: Selection) -> None:
         axes.plot([share, share], [at, selection.bound], color=WARN, linewidth=2, alpha=0.7)
     axes.plot([share], [at], marker="o", markersize=8, color=WARN, clip_on=False, zorder=3)
     offset, side = ((-12, -3), "right") if share > 0.5 else ((12, -3), "left")
-    axes.annotate(f"now: {share:.1%} accepted", (share, at), offset, textcoords="offset points", ha=side, color=INK)
+    words = f"now: {share:.1%} accepted"
+    axes.annotate(words, (share, at), offset, textcoords="offset points", ha=side, color=INK, bbox=ON_CARD)
 
 
 def _reachable(selection: Selection) -> NDArray[np.bool_]:
