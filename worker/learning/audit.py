@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from schemas.policy import AuditStratum
 
@@ -50,8 +50,8 @@ def estimate_risk(
     effective = min(float(len(wrong)), sampling) if 0.0 < risk < 1.0 else by_weights
     tail = (1.0 - confidence) / 2
     hits = risk * effective
-    low = float(beta.ppf(tail, hits, effective - hits + 1)) if hits > 0.0 else 0.0
-    high = float(beta.ppf(1.0 - tail, hits + 1, effective - hits)) if hits < effective else 1.0
+    low = float(betaincinv(hits, effective - hits + 1, tail)) if hits > 0.0 else 0.0
+    high = float(betaincinv(hits + 1, effective - hits, 1.0 - tail)) if hits < effective else 1.0
     return AuditEstimate(risk, low, high, len(wrong), effective)
 
 

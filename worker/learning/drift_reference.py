@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from schemas.policy import DriftBin, DriftCheck
 
@@ -29,8 +29,8 @@ def drift_check(
     place = np.searchsorted(edges, confidence, side="right")
     counts, size = np.bincount(place, minlength=len(edges) + 1), len(confidence)
     error = false_alarms_per_day / 2 / len(counts) / 2
-    least = np.where(counts > 0, beta.ppf(error, np.maximum(counts, 1), size - counts + 1), 0.0)
-    most = np.where(counts < size, beta.ppf(1.0 - error, counts + 1, np.maximum(size - counts, 1)), 1.0)
+    least = np.where(counts > 0, betaincinv(np.maximum(counts, 1), size - counts + 1, error), 0.0)
+    most = np.where(counts < size, betaincinv(counts + 1, np.maximum(size - counts, 1), 1.0 - error), 1.0)
     return DriftCheck(
         bins=tuple(
             DriftBin(confidence_below=edge, share=share, least=low, most=high)

@@ -17,8 +17,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import rel_entr
-from scipy.stats import beta, binom
+from scipy.special import betainc, betaincinv, rel_entr
 
 Numbers = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -200,7 +199,7 @@ def within_budget(score: Numbers, review_share: float, *, confidence: float) -> 
     """
     ranked = np.sort(np.nan_to_num(score, nan=-np.inf))
     places = np.arange(1, len(ranked) + 1)
-    kept = beta.cdf(review_share, places, len(ranked) + 1 - places) >= confidence
+    kept = betainc(places, len(ranked) + 1 - places, review_share) >= confidence
     return float(ranked[np.flatnonzero(kept)[-1]]) if kept.any() else None
 
 
@@ -223,7 +222,7 @@ def examples_needed(candidates: Candidates, promise: Promise) -> int | None:
     while size < LARGEST_ADVICE and hopeful.any():
         size = int(size * 1.1) + 1
         accepted = np.floor(coverage * size)
-        if (binom.cdf(np.ceil(risk * accepted), accepted, promise.target_risk) <= promise.delta).any():
+        if (binomial_cdf(np.ceil(risk * accepted), accepted, promise.target_risk) <= promise.delta).any():
             return size
     return None
 
@@ -258,17 +257,24 @@ def p_values(loss: Numbers, accepted: Counts, risk: float, *, binary: bool) -> N
     """
     total = np.round(loss, 9)
     if binary:
-        return np.asarray(binom.cdf(total, accepted, risk))
+        return binomial_cdf(total, accepted, risk)
     mean = np.minimum(loss / accepted, risk)
     divergence = rel_entr(mean, risk) + rel_entr(1.0 - mean, 1.0 - risk)
-    bentkus = np.e * binom.cdf(np.ceil(total), accepted, risk)
+    bentkus = np.e * binomial_cdf(np.ceil(total), accepted, risk)
     return np.asarray(np.minimum(np.exp(-accepted * divergence), bentkus))
+
+
+def binomial_cdf(errors: NDArray[np.number], accepted: NDArray[np.number], risk: float) -> Numbers:
+    """How likely at most so many `errors` (whole numbers) are among `accepted` texts; scipy.stats says the same, but
+    takes seconds to import and to be asked thousands of times."""
+    rest = accepted - errors
+    return np.where(rest > 0, betainc(np.maximum(rest, 1.0), errors + 1.0, 1.0 - risk), 1.0)
 
 
 def risk_bound(loss: float, accepted: int, *, delta: float, binary: bool) -> float:
     """The risk above which so small a total `loss` is less likely than delta (Clopper-Pearson if binary)."""
     if binary:
-        return 1.0 if loss >= accepted else float(beta.ppf(1.0 - delta, loss + 1, accepted - loss))
+        return 1.0 if loss >= accepted else float(betaincinv(loss + 1, accepted - loss, 1.0 - delta))
     low, high = loss / accepted, 1.0
     for _ in range(50):
         middle = (low + high) / 2
@@ -278,4 +284,4 @@ def risk_bound(loss: float, accepted: int, *, delta: float, binary: bool) -> flo
 
 
 def _proves(errors: int, accepted: int, promise: Promise) -> bool:
-    return bool(binom.cdf(errors, accepted, promise.target_risk) <= promise.delta)
+    return bool(binomial_cdf(np.array(errors), np.array(accepted), promise.target_risk) <= promise.delta)
