@@ -18,6 +18,7 @@ from kafka.admin import ResourceType
 
 from tests.chaos.proxy import Address, Proxy, Route
 from tests.conftest import fresh
+from tests.e2e.dead_letter_topic import bury, come_back, dlq, letter
 from tests.e2e.processes import Way, Worker, worker
 from tests.integration.kafka.secure import PASSWORD, USER, SecureBroker
 from tests.kafka_io import ToSend, produce
@@ -262,3 +263,33 @@ def counted(address: str) -> Iterator[tuple[str, Callable[[], int]]]:
     proxy.routes[1] = route
     with proxy:
         yield f"127.0.0.1:{port}", lambda: route.connections
+
+
+def test_dead_letters_with_the_documented_permissions(secured: SecuredWay, tmp_path: Path) -> None:
+    """Listing needs the dead-letter topic only; sending back needs what docs/operating.md says, and no more."""
+    way, broker = secured.way, secured.broker
+    bury(way, [letter(way, number) for number in range(10)])
+    config = secured.config(tmp_path, scram(broker, tmp_path), servers=broker.broker.addresses("SCRAM"))
+    replay_group = f"{way.group_id}-dlq-replay"
+    broker.allow([Operation.READ, Operation.DESCRIBE], ResourceType.TOPIC, way.dead_letter)
+
+    listed = dlq(config, "list", "--format", "json")
+    refused = dlq(config, "replay", "--execute")
+    broker.allow([Operation.WRITE, Operation.DESCRIBE], ResourceType.TOPIC, way.input)
+    broker.allow([Operation.READ], ResourceType.GROUP, replay_group)
+    rehearsed = dlq(config, "replay")
+    broker.allow(
+        [Operation.WRITE, Operation.DESCRIBE],
+        ResourceType.TRANSACTIONAL_ID,
+        f"emostream-{replay_group}",
+        prefixed=False,
+    )
+    sent = dlq(config, "replay", "--execute")
+
+    said = [each.stdout + each.stderr for each in (listed, refused, rehearsed, sent)]
+    assert [0, 1, 0, 0] == [each.returncode for each in (listed, refused, rehearsed, sent)], said
+    assert 10 == len(listed.stdout.splitlines())
+    assert f"no permission on, or no such topics: {way.input}" in refused.stderr
+    assert "10 sent back" in sent.stdout
+    assert 10 == len(come_back(way))
+    assert PASSWORD not in "".join(said)
