@@ -18,6 +18,7 @@ COPY pyproject.toml constraints.txt ./
 FROM builder AS cpu-dependencies
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --python /opt/emostream --constraint constraints.txt --requirement pyproject.toml \
+        --extra otel \
     && find /opt/emostream -name libopenvino_intel_gpu_plugin.so -delete \
     && find /opt/emostream -name libopenvino_intel_npu_plugin.so -delete \
     && /opt/emostream/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/emostream/lib
@@ -25,8 +26,9 @@ RUN --mount=type=cache,target=/var/cache/uv \
 FROM builder AS cuda-dependencies
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --python /opt/emostream --constraint constraints.txt --requirement pyproject.toml \
-        --extra torch \
-    && /opt/emostream/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/emostream/lib
+        --extra otel --extra torch \
+    && /opt/emostream/bin/python -m compileall -q --invalidation-mode unchecked-hash -x torch/testing/_internal/py3 \
+        /opt/emostream/lib
 
 FROM builder AS code
 COPY README.md LICENSE NOTICE ./

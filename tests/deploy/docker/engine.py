@@ -56,7 +56,7 @@ class Engine:
         for attempt in (["image", "inspect", image], ["pull", "--quiet", image]):
             try:
                 self.docker(*attempt, timeout_s=600)
-            except AssertionError:
+            except (AssertionError, subprocess.TimeoutExpired):
                 continue
             return True
         return False

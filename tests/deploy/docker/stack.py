@@ -13,7 +13,7 @@ from typing import Any
 from tests.deploy.docker.engine import Engine
 from tests.deploy.docker.images import ROOT
 from tests.e2e.processes import Outcomes, Way
-from tests.kafka_io import ToSend, produce
+from tests.kafka_io import ToSend, end_offsets, produce
 from worker.demo.messages import messages
 from worker.devbroker.ports import free_ports
 
@@ -31,9 +31,10 @@ class Stack:
     command: list[str]
     sent: int = 0
 
-    def compose(self, *arguments: str, timeout_s: float = UP_TIMEOUT_S) -> str:
+    def compose(self, *arguments: str, stdin: bytes | None = None, timeout_s: float = UP_TIMEOUT_S) -> str:
         return self.engine.run(
             [*self.command, "--project-name", self.project, *arguments],
+            stdin=stdin,
             cwd=ROOT,
             environ={"KAFKA_PORT": str(self.kafka_port), "COMPOSE_PROFILES": ""},
             timeout_s=timeout_s,
@@ -51,6 +52,14 @@ class Stack:
     def inspect(self, container: str) -> dict[str, Any]:
         (found,) = json.loads(self.engine.docker("inspect", container))
         return found  # type: ignore[no-any-return]
+
+    def signal(self, container: str, name: str) -> None:
+        """At once, without Compose between; who is killed stays down until `up`."""
+        self.engine.docker("kill", "--signal", name, container)
+
+    def published(self) -> int:
+        """Records in the output topic so far, committed or not."""
+        return sum(end_offsets(f"localhost:{self.kafka_port}", "texts.enriched").values())
 
     @property
     def way(self) -> Way:

@@ -15,6 +15,7 @@ from worker import __version__
 
 CLOSED = ("--rm", "--interactive", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--network=none")
 LIMIT_BYTES = 700_000_000
+LARGEST = "cd /opt/emostream/lib/python3*/site-packages && du -sm -- * worker/models | sort -rn | head -8"
 
 
 def _inspect(docker: Engine, image: str) -> dict[str, Any]:
@@ -26,7 +27,8 @@ def test_it_is_small(docker: Engine, worker_image: str, base: str) -> None:
     """What we put on the base, and 150 MB for the base, which the stand-in exceeds."""
     ours = _inspect(docker, worker_image)["Size"] - _inspect(docker, base)["Size"]
 
-    print(f"\n{worker_image}: {ours / 1e6:.0f} MB on {base}")
+    print(f"\n{worker_image}: {ours / 1e6:.0f} MB on {base}; the largest:")
+    print(docker.docker("run", *CLOSED, "--entrypoint=bash", worker_image, "-c", LARGEST), end="")
     assert ours + 150_000_000 < LIMIT_BYTES
 
 

@@ -1,0 +1,2 @@
+#!/bin/bash
+exec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp '/opt/kafka/libs/*' org.apache.kafka.tools.ConsoleProducer "$@"
