@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.8
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
-EVERYTHING := .[torch,learning,devbroker]
+EVERYTHING := .[torch,learning,devbroker,otel]
 
 .PHONY: help demo test unit test-docker test-k8s test-monitoring lint format models bench bench-decisions chaos fuzz audit docs docs-figures constraints wheel chart clean
 

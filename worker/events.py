@@ -6,7 +6,7 @@ payload is embedded as the raw bytes it came in, never re-encoded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ from worker.records import Decision, Destination, Found, Header, ModelInfo, Outg
 
 CONTENT_TYPE = b"application/json"
 REPLACED = frozenset({*EVENT_HEADERS, "ce_dataschema", "ce_datacontenttype"})  # the last two describe the old data
+TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
 YEAR_10000_MS = 253_402_300_800_000  # a producer may write any number as a timestamp; RFC 3339 ends here
 
 
@@ -145,6 +146,12 @@ class EventRenderer:
             version=self._provenance.version,
         )
         return tuple(headers.render())
+
+
+def traced(event: Outgoing, trace: Sequence[Header]) -> Outgoing:
+    """The event with the headers of the wave's trace instead of those that its record came with."""
+    headers = [header for header in event.headers if header[0].lower() not in TRACE_HEADERS]
+    return Outgoing(event.destination, event.key, event.value, (*headers, *trace), event.source)
 
 
 def _moment(timestamp_ms: int) -> datetime | None:

@@ -19,19 +19,21 @@ from worker.decision.decider import Decider
 from worker.decision.drift import DriftState, DriftWatch
 from worker.decision.evidence import Evidence
 from worker.errors import DeadReason, RecordError, Stage
-from worker.events import EventRenderer
+from worker.events import EventRenderer, traced
 from worker.ports import Classifier, InferenceStats
 from worker.records import (
     Decision,
     Destination,
     Encoded,
     Found,
+    Header,
     Outcome,
     Outgoing,
     Prediction,
     Publication,
     Record,
 )
+from worker.tracing import UNTRACED, Tracing, WaveTrace
 
 Judged = tuple[Prediction, Decision] | RecordError
 
@@ -74,6 +76,7 @@ class Processed:
     infer_s: float
     decide_s: float
     drift: DriftState | None = None
+    trace: WaveTrace = UNTRACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Pipeline:
         clock: Clock,
         watch: DriftWatch | None = None,
         changed: Callable[[], InForce | None] = lambda: None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         self._intake = intake
         self._classifier = classifier
@@ -111,6 +115,7 @@ class Pipeline:
         self._fits = fits
         self._clock = clock
         self._changed = changed
+        self._tracing = tracing
 
     def gather(self, records: Sequence[Record]) -> list[Gathered]:
         """Find and tokenize the texts of one poll; a bad record is kept, with its reason, in its place."""
@@ -130,6 +135,7 @@ class Pipeline:
     def process(self, wave: Wave) -> Processed:
         """Infer and decide the whole wave, then render its outgoing records in the order of its input."""
         self._policy = self._changed() or self._policy
+        trace = self._tracing.begin([item.record for item in wave.items], at=wave.items[0].gathered_at)
         began = self._clock.monotonic()
         encoded = [item.encoded for item in wave.items if item.encoded is not None]
         inferred = self._classifier.predict(encoded)
@@ -140,9 +146,12 @@ class Pipeline:
         deaths: list[bool] = []
         outgoing: list[Outgoing] = []
         for item, judgement in zip(wave.items, judged, strict=True):
-            rendered, dead = self._outcome(item, judgement, tally, now)
+            rendered, dead = self._outcome(item, judgement, tally, now=now, trace=trace.headers)
             outgoing += rendered
             deaths.append(dead)
+        decided_at = self._clock.monotonic()
+        trace.reached("inferred", inferred_at)
+        trace.reached("decided", decided_at)
         return Processed(
             wave=wave,
             publication=Publication(outgoing, wave.offsets, wave.membership),
@@ -150,8 +159,9 @@ class Pipeline:
             tally=tally,
             stats=inferred.stats,
             infer_s=inferred_at - began,
-            decide_s=self._clock.monotonic() - inferred_at,
+            decide_s=decided_at - inferred_at,
             drift=drift,
+            trace=trace,
         )
 
     def _find(self, record: Record) -> Found | RecordError:
@@ -188,9 +198,11 @@ class Pipeline:
         ]
         return list(zip(calibrated, decided.decisions, strict=True)), decided.drift
 
-    def _outcome(self, item: Gathered, judged: Judged, tally: Tally, now: float) -> tuple[list[Outgoing], bool]:
+    def _outcome(
+        self, item: Gathered, judged: Judged, tally: Tally, *, now: float, trace: Sequence[Header]
+    ) -> tuple[list[Outgoing], bool]:
         if not isinstance(judged, RecordError):
-            rendered, decision = self._render(item, judged, now)
+            rendered, decision = self._render(item, judged, now=now, trace=trace)
             if all(map(self._fits, rendered)):
                 _count(tally, decision)
                 return rendered, False
@@ -205,7 +217,7 @@ class Pipeline:
         return [letter], True
 
     def _render(
-        self, item: Gathered, judged: tuple[Prediction, Decision], now: float
+        self, item: Gathered, judged: tuple[Prediction, Decision], *, now: float, trace: Sequence[Header]
     ) -> tuple[list[Outgoing], Decision]:
         prediction, decision = judged
         destinations = []
@@ -220,7 +232,7 @@ class Pipeline:
         if not isinstance(item.text, Found):
             raise TypeError("a record without a text has no prediction")
         found = item.text
-        return [
+        events = [
             self._policy.renderer.event(
                 destination=destination,
                 record=item.record,
@@ -230,7 +242,8 @@ class Pipeline:
                 now=now,
             )
             for destination in destinations
-        ], decision
+        ]
+        return [traced(event, trace) for event in events] if trace else events, decision
 
     def _audited(self, record: Record, decision: Decision) -> Decision:
         """The accepted decision with its chance of being copied to review, and the reason if it is."""

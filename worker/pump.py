@@ -218,6 +218,7 @@ class Pump:
         """On the publishing lane. Voids the run before anything after a failed wave can be published."""
         item, processed = handed
         if item.run.void:
+            processed.trace.dropped("redone")
             return
         began = self._clock.monotonic()
         try:
@@ -225,6 +226,7 @@ class Pump:
             self._publisher.publish(processed.publication)
         except (PublishFailed, OutcomeUnknown, Fenced) as error:
             item.run.void = True
+            processed.trace.dropped(type(error).__name__)
             self._ends.append(Failed(error, item.run))
         except EmostreamError as fatal:
             item.run.void = True

@@ -6,6 +6,7 @@ brokers refuse is found before the first poll.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ from worker.lane import Lane
 from worker.observability.health import Health
 from worker.observability.metrics import Metrics
 from worker.observability.stall import StallWatch
+from worker.observability.tracing import tracing_of
 from worker.observability.watch import Watch
 from worker.pipeline import InForce, Pipeline, Routing
 from worker.policy_file import PolicyFile, Reload
@@ -45,6 +47,7 @@ from worker.ports import Publisher
 from worker.pump import Pump
 from worker.records import Destination, Outgoing
 from worker.stopping import Stop
+from worker.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +68,8 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
         health = Health(stall_timeout_s=settings.server.stall_timeout_s, clock=clock)
         metrics = Metrics(clock=clock)
         parts.enter_context(_served(settings, health=health, metrics=metrics))
+        tracing = tracing_of(os.environ, group_id=settings.kafka.group_id, clock=clock)
+        parts.callback(tracing.close)
         engine = load(settings)
         parts.callback(engine.close)
         policy, rule = decide_by(settings, engine)
@@ -78,7 +83,11 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
         parts.callback(publisher.close, timeout_s=CLOSE_TIMEOUT_S)
         pump = Pump(
             source=source,
-            pipeline=_pipeline(settings, intake, engine, rule, policy, publisher, clock, metrics.policy_reload),
+            pipeline=_pipeline(
+                *(settings, intake, engine, rule, policy, publisher, clock),
+                reloaded=metrics.policy_reload,
+                tracing=tracing,
+            ),
             publisher=publisher,
             limit=DeadLetterLimit(DeadLetterPolicy(settings.dead_letter.max_ratio, settings.dead_letter.window)),
             batch=BatchPolicy(settings.batch.max_messages, settings.batch.max_tokens, settings.batch.max_delay_s),
@@ -240,7 +249,9 @@ def _pipeline(
     policy: Policy | None,
     publisher: Publisher,
     clock: Clock,
+    *,
     reloaded: Callable[[Reload], None],
+    tracing: Tracing,
 ) -> Pipeline:
     def fits(outgoing: Outgoing) -> bool:
         return publisher.fits(key=outgoing.key, value=outgoing.value, headers=outgoing.headers)
@@ -262,6 +273,7 @@ def _pipeline(
         clock=clock,
         watch=first.watch,
         changed=file.look if file else lambda: None,
+        tracing=tracing,
     )
 
 

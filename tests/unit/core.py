@@ -17,6 +17,7 @@ from worker.ports import Publisher, Source
 from worker.pump import Published, Pump
 from worker.records import Destination, Found, Outgoing, Record, TopicPartition
 from worker.testing import FakeBroker, FakeClock, FakePublisher, FakeSource, Fault, InlineLane, StubClassifier
+from worker.tracing import UNTRACED, Tracing
 
 GROUP = "group"
 INPUT = "texts"
@@ -90,6 +91,7 @@ def pipeline_of(
     classifier: StubClassifier | None = None,
     routing: Routing | None = None,
     changed: Callable[[], InForce | None] = lambda: None,
+    tracing: Tracing = UNTRACED,
 ) -> Pipeline:
     classifier = classifier or StubClassifier()
 
@@ -105,6 +107,7 @@ def pipeline_of(
         routing=routing or Routing(),
         clock=CLOCK,
         changed=changed,
+        tracing=tracing,
     )
 
 

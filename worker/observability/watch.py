@@ -44,6 +44,7 @@ class Watch:
         report = report_of(published, now=self._clock.time())
         self._metrics.wave_published(report)
         log_wave(report)
+        _trace(published, report)
         self._drifted(published.processed.drift)
 
     def _drifted(self, drift: DriftState | None) -> None:
@@ -91,6 +92,14 @@ class Watch:
         if assigned != self._assigned:
             self._assigned = assigned
             log.info("group.assigned", partitions=assigned)
+
+
+def _trace(published: Published, report: WaveReport) -> None:
+    trace = published.processed.trace
+    trace.reached("closed", published.closed_at)
+    trace.reached("publishing", published.began_at)
+    counts = {f"records.{outcome}": count for outcome, count in report.outcomes.items()}
+    trace.published(published.ended_at, {**counts, "tokens": report.tokens, "close_reason": report.close_reason})
 
 
 def report_of(published: Published, *, now: float) -> WaveReport:
