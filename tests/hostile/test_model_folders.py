@@ -121,6 +121,10 @@ SPOILED: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "policy linked out": (linked_out("policy.json"), "link out of the model folder"),
     "surprise linked out": (linked_out("surprise.npz"), "link out of the model folder"),
     "no padding token": (without_padding, "no padding token"),
+    "half a character": (
+        lambda folder, _: change(folder / "tokenizer_config.json", pad_token="\ud800"),
+        "cannot be read",
+    ),
     "padding behind the vocabulary": (changed_config(pad_token_id=10**9), "Padding_idx"),
     "a label twice": (repeated_label, "a key is there twice"),
     "labels with one name": (changed_config(id2label={"0": "a", "1": "a", "2": "b"}), "distinct"),

@@ -149,6 +149,7 @@ def _without_weights(folder: Path) -> str:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes(), object_pairs_hook=_without_repeats)
+        json.dumps(content, ensure_ascii=False).encode()  # halves of characters, which no tokenizer takes
     except FileNotFoundError:
         raise ModelError(f"{path.parent}: no {path.name}: not a model folder in Hugging Face format") from None
     except (OSError, ValueError) as error:
