@@ -31,8 +31,9 @@ def show_calibrated(made: Calibrated, *, policy_file: str) -> None:
 def show_refusal(refusal: Refusal) -> None:
     """What these examples can support: the best attainable risk, coverage at easier targets, examples needed."""
     table = Table("risk", "coverage")
-    step = max(1, -(-len(refusal.easier) // SHOWN_TARGETS))
-    for risk, coverage in refusal.easier[:1] + refusal.easier[step::step]:
+    gains = [each for place, each in enumerate(refusal.easier) if not place or each[1] > refusal.easier[place - 1][1]]
+    step = max(1, -(-len(gains) // SHOWN_TARGETS))
+    for risk, coverage in gains[::step]:
         table.add_row(percent(risk), percent(coverage))
     if not refusal.easier:
         table.add_row("none", "")

@@ -8,7 +8,7 @@ margins, texts out of domain …) is never accepted, so the promise is about the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,14 @@ from worker.decision.multi_label import PerLabelThresholds
 from worker.decision.rules import Rule
 from worker.decision.single_label import MostLikely
 from worker.learning.choices import LabelThresholds, Method, Risk, Score
-from worker.learning.guarantees import Candidates, Promise, Refusal, Selected, examples_needed, for_all, per_label
-from worker.learning.label_sets import LOSSES, common_threshold, conformal_false_negatives, precision_thresholds
+from worker.learning.guarantees import Candidates, Promise, Selected, examples_needed, for_all, per_label
+from worker.learning.label_sets import (
+    LOSSES,
+    common_candidates,
+    common_threshold,
+    conformal_false_negatives,
+    precision_thresholds,
+)
 from worker.learning.proving import NAMES, Unsupported, in_all, one_threshold, promise_of, proven
 from worker.learning.selective import aurc
 from worker.learning.thresholds import f1_thresholds
@@ -77,6 +83,14 @@ class Chosen:
 
 def choose(proof: Proof, wishes: Wishes) -> Chosen:
     """The rule that keeps what was wished. Raises Unsupported when the data cannot support it."""
+    try:
+        return _chosen(proof, wishes)
+    except Unsupported as refused:
+        refusal, rows = refused.refusal, len(proof.rows)
+        raise Unsupported(replace(refusal, examples=in_all(refusal.examples, rows, len(proof.scores)))) from None
+
+
+def _chosen(proof: Proof, wishes: Wishes) -> Chosen:
     risk = wishes.bounded(multi_label=proof.multi_label)
     if risk is Risk.FALSE_NEGATIVES:
         return _few_missed(proof, wishes)
@@ -128,7 +142,9 @@ def _each_label(
         solve,
         wishes,
         coverage=lambda each: sum(label.accepted for label in each if label) / size,
-        examples=_for_the_easiest_label(sure, wrong, best, wishes, size),
+        examples=lambda: _for_the_easiest_label(
+            [(sure[best == label], wrong[best == label]) for label in np.unique(best).tolist()], wishes, size
+        ),
     )
     names = {name: each for name, each in zip(proof.answers, found, strict=True) if each is not None}
     unproven = tuple(name for name in proof.answers if name not in names and name not in wishes.watched)
@@ -187,6 +203,7 @@ def _common(proof: Proof, wishes: Wishes, risk: Risk) -> Chosen:
         lambda promise: common_threshold(scores, truth, promise, loss=LOSSES[risk]),
         wishes,
         coverage=lambda each: each.accepted / len(proof.rows),
+        examples=lambda: examples_needed(common_candidates(scores, truth, loss=LOSSES[risk]), promise_of(wishes)),
         targets=FEW_TARGETS,
     )
     rule = PerLabelThresholdsRule(thresholds=dict.fromkeys(proof.answers, found.threshold))
@@ -207,6 +224,11 @@ def _each_precise(proof: Proof, wishes: Wishes) -> Chosen:
         solve,
         wishes,
         coverage=lambda each: float((scores >= _floors(each)).any(axis=1).sum() / len(proof.rows)),
+        examples=lambda: _for_the_easiest_label(
+            [(scores[:, label], (~truth[:, label]).astype(np.float64)) for label in range(len(proof.answers))],
+            wishes,
+            len(proof.rows),
+        ),
         targets=FEW_TARGETS,
     )
     names = dict(zip(proof.answers, found, strict=True))
@@ -233,10 +255,12 @@ def _few_missed(proof: Proof, wishes: Wishes) -> Chosen:
     """One low threshold, so that few true labels are missed on average (conformal risk control)."""
     scores, truth = proof.scores[proof.rows].astype(np.float64), proof.truth[proof.rows]
     promise = promise_of(wishes)
-    threshold = conformal_false_negatives(scores, truth, promise.target_risk)
-    if threshold is None:
-        fewest = int(np.ceil(1.0 / promise.target_risk)) - 1
-        raise Unsupported(Refusal(promise, (), in_all(fewest, len(proof.rows), len(proof.scores))))
+    threshold = proven(
+        lambda asked: conformal_false_negatives(scores, truth, asked.target_risk),
+        wishes,
+        coverage=lambda level: float((scores.max(axis=1) >= level).mean()),
+        examples=lambda: int(np.ceil(1.0 / promise.target_risk)) - 1,
+    )
     missed = (truth & ~(scores >= threshold)).sum(axis=1) / np.maximum(truth.sum(axis=1), 1)
     return Chosen(
         rule=PerLabelThresholdsRule(thresholds=dict.fromkeys(proof.answers, threshold)),
@@ -316,14 +340,10 @@ def _floors(found: Sequence[Selected | None]) -> Numbers:
     return np.array([each.threshold if each else np.inf for each in found])
 
 
-def _for_the_easiest_label(sure: Numbers, wrong: Numbers, best: Places, wishes: Wishes, size: int) -> int | None:
-    """About how many texts it takes until one label has a threshold."""
-    promise = promise_of(wishes)
-    needed = []
-    for label in np.unique(best).tolist():
-        rows = best == label
-        examples = examples_needed(Candidates.of(sure[rows], wrong[rows]), promise)
-        needed.append(in_all(examples, int(rows.sum()), size))
+def _for_the_easiest_label(problems: Sequence[tuple[Numbers, Numbers]], wishes: Wishes, size: int) -> int | None:
+    """About how many texts it takes until one label has a threshold, from the score and loss of the texts of each."""
+    level = Promise(promise_of(wishes).target_risk, 1.0 - promise_of(wishes).delta / max(1, len(problems)))
+    needed = [in_all(examples_needed(Candidates.of(score, loss), level), len(score), size) for score, loss in problems]
     return min((each for each in needed if each is not None), default=None)
 
 

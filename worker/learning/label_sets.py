@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.learning.guarantees import Numbers, Promise, Selected, for_all, p_values, risk_bound, start_of_sequence
+from worker.learning.guarantees import (
+    Candidates,
+    Numbers,
+    Promise,
+    Selected,
+    for_all,
+    p_values,
+    risk_bound,
+    start_of_sequence,
+)
 
 Flags = NDArray[np.bool_]
 
@@ -54,6 +63,20 @@ def common_threshold(
     threshold, count, total = proven
     bound = risk_bound(total, count, delta=promise.delta, binary=binary)
     return Selected(threshold, count, len(highest), total / count, bound)
+
+
+def common_candidates(scores: Numbers, truth: Flags, *, loss: Callable[[Flags, Flags], Numbers]) -> Candidates:
+    """The common thresholds at even steps of coverage, strictest first, for advice on what a promise would take."""
+    highest = np.sort(scores.max(axis=1, initial=0.0))[::-1]
+    levels = np.unique(highest[np.unique(np.linspace(0, len(highest) - 1, STEPS).astype(int))])[::-1]
+    given = [scores >= level for level in levels]
+    return Candidates(
+        threshold=levels,
+        accepted=np.array([int(emitted.any(axis=1).sum()) for emitted in given], dtype=np.int64),
+        loss=np.array([float(loss(emitted, truth)[emitted.any(axis=1)].sum()) for emitted in given]),
+        size=len(scores),
+        binary=loss is exact_match_error,
+    )
 
 
 def precision_thresholds(scores: Numbers, truth: Flags, promise: Promise) -> list[Selected | None]:

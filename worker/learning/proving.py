@@ -62,7 +62,7 @@ def proven(
     wishes: Wishes,
     *,
     coverage: Callable[[Found], float],
-    examples: int | None = None,
+    examples: Callable[[], int | None],
     targets: Sequence[float] = EASIER_TARGETS,
 ) -> Found:
     """What `solve` finds for the promise. Raises Unsupported with the coverage at those easier `targets` it can keep,
@@ -73,7 +73,7 @@ def proven(
         return found
     tried = [(risk, solve(replace(promise, target_risk=risk))) for risk in targets if risk > promise.target_risk]
     easier = tuple((risk, coverage(other)) for risk, other in tried if other is not None)
-    raise Unsupported(Refusal(promise, easier, examples))
+    raise Unsupported(Refusal(promise, easier, examples()))
 
 
 def one_threshold(confidence: Numbers, loss: Numbers, wishes: Wishes) -> Selected:
@@ -88,7 +88,7 @@ def one_threshold(confidence: Numbers, loss: Numbers, wishes: Wishes) -> Selecte
         lambda promise: select(sure, wrong, promise),
         wishes,
         coverage=lambda each: each.accepted / size,
-        examples=in_all(examples_needed(Candidates.of(sure, wrong), promise_of(wishes)), len(sure), size),
+        examples=lambda: in_all(examples_needed(Candidates.of(sure, wrong), promise_of(wishes)), len(sure), size),
     )
     return replace(chosen, size=size)
 

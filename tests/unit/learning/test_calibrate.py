@@ -166,6 +166,25 @@ def test_what_cannot_be_proven_is_refused_in_one_line(found: Observed, wishes: d
     assert 1 == len(str(refused.value).splitlines())
 
 
+@pytest.mark.parametrize(
+    "wishes",
+    [
+        {"target": 0.002, "risk": Risk.FALSE_NEGATIVES},
+        {"target": 0.05, "label_thresholds": LabelThresholds.COMMON},
+        {"target": 0.05, "risk": Risk.LABEL_RISK},
+        {"target": 0.05},
+    ],
+)
+def test_how_many_examples_it_would_take_counts_all_of_them(wishes: dict[str, Any]) -> None:
+    """Also those that set the scores and prove nothing; the stated number is more than there are."""
+    with pytest.raises(Unsupported) as refused:
+        made(multi(400), **wishes)
+
+    assert refused.value.refusal.examples is not None
+    assert refused.value.refusal.examples > 400
+    assert refused.value.refusal.easier != ()
+
+
 def test_a_model_without_an_error_is_accepted_wholly() -> None:
     """And its temperature left alone: nothing says how sure it may be."""
     result = made(single(200, right=1.0), 0.05)
