@@ -5,16 +5,18 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.classified import CLASSIFIED_LINE
+from worker.decision.domain import SurpriseTable
 from worker.decision.policy import rule_for
 from worker.file_classification import FileClassifier
 from worker.files import InputRow
 from worker.intake import InputFormat, Intake
-from worker.records import Outcome, Task
+from worker.records import Encoded, Outcome, Prediction, Task
 from worker.testing import FakeClock, StubClassifier
 
 
@@ -61,6 +63,42 @@ def test_a_line_says_what_an_event_says() -> None:
     assert ("abstained", ["low_confidence"]) == (line["outcome"], line["reasons"])
     assert {"text": "a good day", "id": 7} == line["payload"]
     assert {"joy", "anger"} == set(line["scores"])
+
+
+def test_a_line_says_what_calibrate_needs() -> None:
+    """What ran the model, how usual the tokens are, and scores with every digit of a float32."""
+    table = SurpriseTable(
+        surprise=np.ones(256, dtype=np.float32),
+        content=np.arange(256) != ord(" "),
+        mean=0.0,
+        spread=1.0,
+        quantiles={},
+        fingerprint="sha256:t",
+    )
+    stub = StubClassifier()
+    subject = FileClassifier(
+        name="texts.txt",
+        intake=Intake(format="text", pointer="/text", max_value_bytes=1000),
+        classifier=stub,
+        rule=rule_for(stub.info, None, min_confidence=0.0),
+        policy=None,
+        clock=FakeClock(),
+        surprise=table,
+    )
+
+    first, bad, last = lines_of(rows_of(b"a good day", b"", b"four"), subject=subject)
+
+    assert {"backend": "stub", "precision": "float32"} == first["engine"]
+    assert ([8, 4], "sha256:t") == (
+        [line["domain"]["content_tokens"] for line in (first, last)],
+        last["domain"]["table"],
+    )
+    assert "domain" not in bad
+    (encoded,) = stub.encode(["a good day"])
+    assert isinstance(encoded, Encoded)
+    (prediction,) = stub.predict([encoded]).results
+    assert isinstance(prediction, Prediction)
+    assert prediction.scores.tolist() == np.array(list(first["scores"].values()), dtype=np.float32).tolist()
 
 
 @pytest.mark.parametrize(

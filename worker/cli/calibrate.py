@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,6 @@ from worker.errors import ConfigError, DataError
 from worker.learning.choices import LabelThresholds, Method, Scaling, Score
 
 if TYPE_CHECKING:
-    from worker.learning.calibrate import Calibrated
     from worker.learning.wishes import Wishes
 
 
@@ -113,6 +112,11 @@ class Outputs:
     json: Path | None
     report: Path | None
 
+    @property
+    def speaks_json(self) -> bool:
+        """Whether standard output is for JSON alone."""
+        return str(self.json) == "-"
+
 
 def _run(source: Source, wishes: Wishes, fields: tuple[str, str | None], outputs: Outputs) -> None:
     from schemas.policy import dump_policy
@@ -133,27 +137,32 @@ def _run(source: Source, wishes: Wishes, fields: tuple[str, str | None], outputs
     try:
         made = make_policy(found, wishes, now=now)
     except Unsupported as refused:
-        show_refusal(refused.refusal)
+        if outputs.json is not None:
+            _write_json(outputs.json, asdict(refused.refusal))
+        if not outputs.speaks_json:
+            show_refusal(refused.refusal)
         raise
     write_file(outputs.policy, dump_policy(made.policy))
     if outputs.report is not None:
         from worker.learning.report import calibration_page
 
         write_file(outputs.report, calibration_page(made, data=source.named))
-    to_stdout = str(outputs.json) == "-"
     if outputs.json is not None:
-        document = _summary(made)
-        typer.echo(document) if to_stdout else write_file(outputs.json, document + "\n")
-    if not to_stdout:
+        from worker.learning.summary import summary
+
+        _write_json(outputs.json, summary(made))
+    if not outputs.speaks_json:
         show_calibrated(made, policy_file=str(outputs.policy))
 
 
-def _summary(made: Calibrated) -> str:
+def _write_json(path: Path, values: dict[str, Any]) -> None:
     import orjson
 
-    from worker.learning.summary import summary
-
-    return orjson.dumps(summary(made), option=orjson.OPT_INDENT_2).decode()
+    document = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
+    if str(path) == "-":
+        typer.echo(document)
+    else:
+        write_file(path, document + "\n")
 
 
 def _open(target: float) -> float:

@@ -92,7 +92,10 @@ def mark_texts(marks: Marks, rules: TextRules, found: Observed) -> None:
     if rules.max_surprise is None and rules.min_content_tokens is None:
         return
     if found.tokens is None:
-        raise PolicyError(f"the policy judges texts by their tokens, and nothing is known of them here: {RETAKE}")
+        raise PolicyError(
+            "the policy judges texts by their tokens, and nothing is known of them here: the model has no surprise.npz "
+            "beside it, or the predictions were written without it"
+        )
     if rules.surprise_table not in (None, found.tokens.table):
         raise PolicyError("the policy was calibrated with another surprise.npz than these texts were measured by")
     mark_tokens(marks, rules, surprise=found.tokens.surprise, content=found.tokens.content)

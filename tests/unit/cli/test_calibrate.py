@@ -61,6 +61,19 @@ def test_a_target_out_of_reach_is_exit_2_with_a_table(emostream: Invoke, predict
     assert "coverage" in ran.words
 
 
+def test_a_refusal_as_json(emostream: Invoke, predictions: str, tmp_path: Path) -> None:
+    """Where standard output is for programs, they get the same."""
+    ran = emostream(
+        *("calibrate", "--predictions", predictions, "--target-risk", "0.004"),
+        *("--out", str(tmp_path / "policy.json"), "--json", "-"),
+    )
+
+    refusal = json.loads(ran.out)
+    assert (2, 0.004) == (ran.code, refusal["promise"]["target_risk"])
+    assert "examples" in refusal
+    assert refusal["easier"][0][0] > 0.004
+
+
 def test_json_and_report(emostream: Invoke, predictions: str, tmp_path: Path) -> None:
     """Every figure as JSON; a page with its plots that needs nothing but itself."""
     pytest.importorskip("matplotlib")
