@@ -89,6 +89,23 @@ class InForce:
     watch: DriftWatch | None
 
 
+class _Offsets:
+    """How far the records have come by that were decided: those that are done again are no new evidence of drift."""
+
+    def __init__(self) -> None:
+        self._next: dict[tuple[str, int], int] = {}
+
+    def pass_by(self, records: Sequence[Record]) -> list[bool]:
+        """For each record whether it comes by for the first time; in each partition they come in order."""
+        fresh = []
+        for record in records:
+            place = record.topic, record.partition
+            expected = self._next.get(place, 0)
+            fresh.append(record.offset >= expected)
+            self._next[place] = max(expected, record.offset + 1)
+        return fresh
+
+
 class Pipeline:
     """Turns polled records into gathered ones, and waves into publications.
 
@@ -112,6 +129,7 @@ class Pipeline:
         self._intake = intake
         self._classifier = classifier
         self._policy = InForce(rule, renderer, routing, watch)
+        self._offsets = _Offsets()
         self._fits = fits
         self._clock = clock
         self._changed = changed
@@ -174,8 +192,12 @@ class Pipeline:
         self, items: Sequence[Gathered], results: Sequence[Prediction | RecordError], now: float
     ) -> tuple[list[Judged], DriftState | None]:
         """For each record its error, or its decision with the scores it was made from (calibrated)."""
-        encoded = [item.encoded for item in items if item.encoded is not None]
-        solved = [(text, each) for text, each in zip(encoded, results, strict=True) if isinstance(each, Prediction)]
+        encoded = [(item.record, item.encoded) for item in items if item.encoded is not None]
+        solved = [
+            (record, text, each)
+            for (record, text), each in zip(encoded, results, strict=True)
+            if isinstance(each, Prediction)
+        ]
         decided, drift = self._decide(solved, now)
         decisions, pending = iter(decided), iter(results)
         judged: list[Judged] = []
@@ -185,13 +207,14 @@ class Pipeline:
         return judged, drift
 
     def _decide(
-        self, solved: Sequence[tuple[Encoded, Prediction]], now: float
+        self, solved: Sequence[tuple[Record, Encoded, Prediction]], now: float
     ) -> tuple[list[tuple[Prediction, Decision]], DriftState | None]:
         watch = self._policy.watch
         if not solved:
             return [], None if watch is None else watch.state()
-        encoded, predictions = zip(*solved, strict=True)
-        decided = self._policy.rule.decide_wave(Evidence.of(encoded, predictions), watch=watch, now=now)
+        records, encoded, predictions = zip(*solved, strict=True)
+        fresh = self._offsets.pass_by(records)
+        decided = self._policy.rule.decide_wave(Evidence.of(encoded, predictions), watch=watch, fresh=fresh, now=now)
         calibrated = [
             Prediction(scores, prediction.tokens, prediction.truncated)
             for scores, prediction in zip(decided.scores, predictions, strict=True)

@@ -6,9 +6,11 @@ import pytest
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.enriched import EnrichedEvent
+from schemas.policy import DriftBin, DriftCheck
 from schemas.review import ReviewEvent
 from tests.unit.core import broker_with, input_ids, outcome_ids, pipeline_of, publisher_of, pump_of, source_of
 from worker.batching import CloseReason, Gathered, Wave
+from worker.decision.drift import DriftWatch
 from worker.decision.policy import rule_for
 from worker.errors import DeadReason
 from worker.events import EventRenderer, Provenance
@@ -116,6 +118,28 @@ def test_a_policy_that_changes_decides_whole_waves() -> None:
     assert [[Destination.OUTPUT] * 2, abstained * 2, abstained * 2] == destinations
     new = str({"id": "sha256:new", "guarantee": None})
     assert [{"None"}, {new}, {new}] == policies
+
+
+def test_a_record_that_is_done_again_is_no_new_evidence_of_drift() -> None:
+    """After a rewind the same records come by once more; the watch counts each of them once."""
+    info = StubClassifier().info
+    reference = DriftCheck(
+        bins=(DriftBin(confidence_below=1.0, share=1.0, least=0.9, most=1.0),),
+        false_alarms_per_day=0.01,
+        void_guarantee=False,
+    )
+    watched = InForce(
+        rule=rule_for(info, None, min_confidence=0.7),
+        renderer=EventRenderer(Provenance(info, None, "group", "0")),
+        routing=Routing(),
+        watch=DriftWatch(reference),
+    )
+    policies = iter([watched, None, None])
+    watching = pipeline_of(publisher_of(FakeBroker(topics={})), changed=lambda: next(policies))
+
+    waves = [processed(watching, *(record(SURE, offset=offset) for offset in range(3, end))) for end in (7, 7, 9)]
+
+    assert [4, 4, 6] == [wave.drift and wave.drift.records for wave in waves]
 
 
 @pytest.mark.parametrize(("value", "reason"), [(b"", DeadReason.EMPTY_TEXT), (b"poison", DeadReason.INFERENCE_FAILED)])

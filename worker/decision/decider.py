@@ -60,11 +60,18 @@ class Decider:
         """What the rule says of the model's scores [texts, labels], in columns."""
         return self._rule.judge(self.answer_scores(scores))
 
-    def decide_wave(self, evidence: Evidence, *, watch: DriftWatch | None = None, now: float = 0.0) -> Decided:
+    def decide_wave(
+        self,
+        evidence: Evidence,
+        *,
+        watch: DriftWatch | None = None,
+        fresh: Sequence[bool] | None = None,
+        now: float = 0.0,
+    ) -> Decided:
         """By all that is known.
 
-        A `watch` sees the wave first; after its alarm the guarantee does not stand, and nothing is accepted if the
-        policy says so (`guarantee_void`).
+        A `watch` sees the wave first, or those texts of it that are `fresh`; after its alarm the guarantee does not
+        stand, and nothing is accepted if the policy says so (`guarantee_void`).
         """
         scores = self.calibration.apply(evidence.scores)
         verdicts = self._rule.judge(self._in_groups(scores))
@@ -72,7 +79,8 @@ class Decider:
             self._text_checks.mark(verdicts.marks, evidence)
         if watch is None:
             return Decided(verdicts.decisions(), scores)
-        drift = watch.observe(np.nan_to_num(verdicts.confidence), scores.max(axis=1), now=now)
+        seen = np.ones(len(scores), dtype=np.bool_) if fresh is None else np.array(fresh, dtype=np.bool_)
+        drift = watch.observe(np.nan_to_num(verdicts.confidence)[seen], scores.max(axis=1)[seen], now=now)
         if not watch.accepts:
             mark(verdicts.marks, np.ones(len(verdicts.marks), dtype=np.bool_), Reason.GUARANTEE_VOID)
         return Decided(verdicts.decisions(guarantee_stands=watch.stands), scores, drift)

@@ -71,7 +71,9 @@ class DriftWatch:
 
     def observe(self, confidence: Confidence, most_likely: Confidence, *, now: float) -> DriftState:
         """Take in a wave: the confidence of every text [texts], the probability of its most likely label [texts], and
-        the time in seconds since the epoch (days are UTC)."""
+        the time in seconds since the epoch (days are UTC). No text twice."""
+        if not len(confidence):
+            return self.state()
         place = np.searchsorted(self._edges, confidence, side="right")
         counts = np.bincount(place, minlength=len(self._reference))
         self._bet(counts, day=int(now // DAY_S))
