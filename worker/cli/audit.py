@@ -60,10 +60,11 @@ def estimate(
 
     Example: emostream audit estimate --events review.jsonl --labels answers.csv
     """
-    from worker.learning.audited import read_audit
     from worker.learning.extras import CALIBRATION, require
 
     require(CALIBRATION, purpose="an estimate")
+    from worker.learning.audited import read_audit
+
     found = read_audit(labels, events, answer_field=answer_field)
     overall = found.estimate(accepted=accepted, confidence=confidence)
     parts = found.by_label(confidence=confidence)

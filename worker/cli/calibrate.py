@@ -69,6 +69,9 @@ def calibrate(
     Example: emostream calibrate --model builtin:emotion --data my.csv --target-risk 0.05 --confidence 0.9 --out p.json
     """
     from schemas.rules import DoubtLabel as Doubt
+    from worker.learning.extras import CALIBRATION, require
+
+    require(CALIBRATION, purpose="calibration")
     from worker.learning.guarantees import Promise
     from worker.learning.wishes import AfterWishes, TextWishes, Wishes
 
@@ -124,10 +127,9 @@ def _run(source: Source, wishes: Wishes, fields: tuple[str, str | None], outputs
     from worker.clock import SystemClock
     from worker.learning.calibrate import calibrate as make_policy
     from worker.learning.datasets import Fields
-    from worker.learning.extras import CALIBRATION, REPORTS, require
+    from worker.learning.extras import REPORTS, require
     from worker.learning.proving import Unsupported
 
-    require(CALIBRATION, purpose="calibration")
     if outputs.report is not None:
         require(REPORTS, purpose="a report")
     found = source.observed(Fields(*fields))

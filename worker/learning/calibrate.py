@@ -34,7 +34,7 @@ from worker.learning.choices import Risk, Scaling
 from worker.learning.choosing import Chosen, Proof, choose
 from worker.learning.drift_reference import drift_check
 from worker.learning.evaluate import RETAKE, judge_observed, mark_texts
-from worker.learning.label_sets import grouped_truth
+from worker.learning.label_losses import grouped_truth
 from worker.learning.metrics import Judged
 from worker.learning.observed import Observed
 from worker.learning.wishes import TextWishes, Wishes

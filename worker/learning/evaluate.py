@@ -22,7 +22,7 @@ from worker.decision.policy import rule_for
 from worker.decision.reasons import Marks, mark
 from worker.errors import DataError, PolicyError
 from worker.learning.datasets import Fields, LabelledTexts
-from worker.learning.label_sets import grouped_truth
+from worker.learning.label_losses import grouped_truth
 from worker.learning.metrics import Flags, Judged
 from worker.learning.observed import Observed, Recorded, observe, read_observed
 from worker.ports import Classifier

@@ -1,14 +1,13 @@
-"""Losses and thresholds for sets of labels (multi-label). Scores float64 and truth bool are [n, labels] throughout.
+"""Thresholds for sets of labels (multi-label). Scores float64 and truth bool are [n, labels] throughout.
 
 The statistics are `worker.learning.guarantees`'; F1 thresholds are `worker.learning.thresholds`'.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from worker.learning.guarantees import (
     Candidates,
@@ -20,27 +19,14 @@ from worker.learning.guarantees import (
     risk_bound,
     start_of_sequence,
 )
-
-Flags = NDArray[np.bool_]
+from worker.learning.label_losses import LOSSES as LOSSES
+from worker.learning.label_losses import Flags as Flags
+from worker.learning.label_losses import exact_match_error as exact_match_error
+from worker.learning.label_losses import grouped_truth as grouped_truth
+from worker.learning.label_losses import wrong_emitted as wrong_emitted
 
 STEPS = 200
 """Common thresholds that are tried, at even steps of coverage."""
-
-
-def wrong_emitted(emitted: Flags, truth: Flags) -> Numbers:
-    """Share of each text's emitted labels that are wrong [n]; 0 without any."""
-    return np.asarray((emitted & ~truth).sum(axis=1) / np.maximum(emitted.sum(axis=1), 1))
-
-
-def exact_match_error(emitted: Flags, truth: Flags) -> Numbers:
-    """1 where the emitted labels are not exactly the true ones, else 0 [n]."""
-    return np.asarray((emitted != truth).any(axis=1), dtype=np.float64)
-
-
-LOSSES: Mapping[str, Callable[[Flags, Flags], Numbers]] = {
-    "wrong_emitted": wrong_emitted,
-    "exact_match_error": exact_match_error,
-}
 
 
 def common_threshold(
@@ -99,8 +85,3 @@ def conformal_false_negatives(scores: Numbers, truth: Flags, target: float) -> f
     order = np.argsort(scores[truth], kind="stable")
     last = int(np.searchsorted(np.cumsum(share[order]), allowed, side="right"))
     return float(scores[truth][order][last]) if last < len(order) else 1.0
-
-
-def grouped_truth(truth: Flags, members: Sequence[NDArray[np.intp]]) -> Flags:
-    """Whether each text truly has any label of each group, bool [n, groups]."""
-    return np.stack([truth[:, group].any(axis=1) for group in members], axis=1)

@@ -217,3 +217,16 @@ def test_audit_estimate(emostream: Invoke, tmp_path: Path) -> None:
     assert (0, True) == (told.code, "promised: at most 5 %: broken" in told.words)
     assert values["low"] < values["risk"] < values["high"]
     assert values["by_label"]["joy"]["risk"] == values["risk"]
+
+
+@pytest.mark.parametrize("command", [("calibrate", "--out", "p.json"), ("audit", "estimate", "--labels", "a.csv")])
+def test_without_the_learning_extra_it_is_said_what_to_install(
+    emostream: Invoke, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    """In one line, instead of a traceback."""
+    monkeypatch.setattr("worker.learning.extras.find_spec", lambda _: None)
+
+    ran = emostream(*command)
+
+    assert (2, 1) == (ran.code, len(ran.err.splitlines()))
+    assert "scipy: pip install 'emostream[learning]'" in ran.err

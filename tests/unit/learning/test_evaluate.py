@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -231,3 +233,13 @@ def test_lines_of_two_runs_are_refused(tmp_path: Path, changes: dict[str, Any], 
 
     with pytest.raises(DataError, match=message):
         judge_predictions(path)
+
+
+def test_the_core_install_can_evaluate() -> None:
+    """Neither scipy nor the packages of reports are needed for it."""
+    code = "import sys, worker.learning.evaluate, worker.learning.metrics; print([*map(sys.modules.get, sys.argv[1:])])"
+    command = [sys.executable, "-c", code, "scipy", "sklearn", "matplotlib", "jinja2", "torch"]
+
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+
+    assert "[None, None, None, None, None]" == loaded.stdout.strip()

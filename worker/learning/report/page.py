@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from schemas.policy import Policy
 from worker.decision.explanation import LabelLine, explain
-from worker.learning.calibrate import Calibrated
 from worker.learning.extras import REPORTS, require
-from worker.learning.label_sets import LOSSES
+from worker.learning.label_losses import LOSSES
 from worker.learning.metrics import Judged, confusion_matrix, measure, per_label
 from worker.learning.report.plots import (
     LabelRange,
@@ -24,6 +23,9 @@ from worker.learning.report.plots import (
     thresholds_figure,
 )
 from worker.learning.selective import Area, areas
+
+if TYPE_CHECKING:
+    from worker.learning.calibrate import Calibrated
 
 TEMPLATE = "page.html.j2"
 MIDDLE = (0.05, 0.5, 0.95)
