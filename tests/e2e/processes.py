@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,10 +155,12 @@ class Worker:
 
 
 @contextmanager
-def worker(config: Path, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Worker]:
-    """Start `emostream run`; killed at the end of the block if it still runs."""
+def worker(
+    config: Path, *options: str, environ: Mapping[str, str] | None = None, program: Sequence[str] = ("worker", "run")
+) -> Iterator[Worker]:
+    """Start `emostream run` (or another module that is one); killed at the end of the block if it still runs."""
     log_path = config.with_suffix(f".{time.monotonic_ns()}.log")
-    command = [sys.executable, "-m", "worker", "run", "--config", str(config), *options]
+    command = [sys.executable, "-m", *program, "--config", str(config), *options]
     with log_path.open("wb") as log:
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=log, env={**os.environ, **(environ or {})}

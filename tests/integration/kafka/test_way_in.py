@@ -29,6 +29,7 @@ pytestmark = pytest.mark.broker
 
 SCRAM_USER = f"User:{USER}"
 CERTIFICATE_USER = "User:CN=worker"
+WITHOUT_A_MODEL = ("tests.chaos.odd_worker", "--forward-s", "0")
 RECORDS = 200
 DEAD = 5
 
@@ -177,7 +178,7 @@ def test_a_way_in_that_is_refused(refusal: Refusal, secured: SecuredWay, tmp_pat
     """Exit 1 and one line that says what to change, after a handful of connections, without the password."""
     with counted(secured.broker.broker.addresses(refusal.listener)) as (servers, connections):
         config = secured.config(tmp_path, refusal.security(secured.broker, tmp_path), servers=servers)
-        with worker(config) as running:
+        with worker(config, program=WITHOUT_A_MODEL) as running:
             code = running.wait()
 
     assert code == 1, running.log()
@@ -202,7 +203,7 @@ def test_a_permission_that_is_missing(missing: str, says: str, secured: SecuredW
     secured.grant(SCRAM_USER, all_but=missing)
     config = secured.config(tmp_path, scram(secured.broker, tmp_path), servers=secured.broker.broker.addresses("SCRAM"))
 
-    with worker(config) as running:
+    with worker(config, program=WITHOUT_A_MODEL) as running:
         code = running.wait()
 
     assert code == 1, running.log()
