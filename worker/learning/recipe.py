@@ -190,7 +190,7 @@ def make(
     reuse: Annotated[bool, typer.Option("--reuse", help="Take trained models from --work, do the rest again.")] = False,
     tables: Annotated[
         bool,
-        typer.Option("--tables", help="Only make the tables beside the models that ship, and their cards, again."),
+        typer.Option("--tables", help="Make only the shipped tables and cards again, by the models in --work."),
     ] = False,
 ) -> None:
     """Train, export, measure and describe the builtin models; print their quality beside the linear floor.
