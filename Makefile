@@ -11,7 +11,7 @@ UV_VERSION := 0.13.8
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 EVERYTHING := .[torch,learning,devbroker,otel]
 
-.PHONY: help demo test unit test-docker test-k8s test-monitoring lint format models bench bench-decisions chaos fuzz audit docs docs-figures constraints wheel chart clean
+.PHONY: help demo test unit test-docker test-k8s test-monitoring test-schemas lint format models bench bench-decisions chaos fuzz audit docs docs-figures constraints wheel chart clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -37,6 +37,10 @@ test-k8s: $(VENV)/.all ## the chart on a real API server, its Deployment under p
 test-monitoring: $(VENV)/.all ## alert rules and every panel of the dashboard on a real Prometheus
 	scripts/test-tools monitoring
 	$(BIN)/python -m pytest --capture=tee-sys --durations=5 tests/deploy/monitoring
+
+test-schemas: $(VENV)/.all ## schemas and wire format on a real registry, the AsyncAPI document by its own parser
+	scripts/test-tools schemas
+	$(BIN)/python -m pytest --durations=5 tests/deploy/schemas
 
 lint: $(VENV)/.all ## ruff, mypy --strict
 	$(BIN)/ruff check .

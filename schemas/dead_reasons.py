@@ -20,6 +20,7 @@ class DeadReason(StrEnum):
 
     INVALID_JSON = "invalid_json"
     INVALID_ENCODING = "invalid_encoding"
+    INVALID_FRAMING = "invalid_framing"
     INVALID_CLOUDEVENT = "invalid_cloudevent"
     MISSING_TEXT = "missing_text"
     NOT_A_STRING = "not_a_string"
@@ -34,6 +35,7 @@ class DeadReason(StrEnum):
 DEAD_REASON_MEANINGS: Final[dict[DeadReason, str]] = {
     DeadReason.INVALID_JSON: "The value is not JSON that every consumer could read again.",
     DeadReason.INVALID_ENCODING: "The value is not UTF-8.",
+    DeadReason.INVALID_FRAMING: "No magic byte and schema id before the value (`schema_registry.input: confluent`).",
     DeadReason.INVALID_CLOUDEVENT: "A required CloudEvents attribute is missing or malformed.",
     DeadReason.MISSING_TEXT: "There is nothing where the JSON pointer points.",
     DeadReason.NOT_A_STRING: "There is something else than a string where the JSON pointer points.",

@@ -14,6 +14,7 @@
         PublishFailed                           the wave is surely not committed: rewind and redo
         OutcomeUnknown                          the commit may have happened: read the committed offsets, seek there
         Fenced                                  another member owns the work: drop, rejoin
+      RegistryError                             the schema registry did not answer, or refused: exit 1, one line
       DeadLetterLimitExceeded                   exit 3
       DrainTimeout                              exit 1, nothing committed that was not published
       ThreadDied                                a side thread ended: exit 1
@@ -115,6 +116,10 @@ class OutcomeUnknown(BrokerError):
 
 class Fenced(BrokerError):
     """Another member or producer owns the work; nothing of the wave was committed."""
+
+
+class RegistryError(EmostreamError):
+    """The schema registry did not answer, or answered no."""
 
 
 class DeadLetterLimitExceeded(EmostreamError):

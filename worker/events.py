@@ -73,8 +73,10 @@ def _policy(policy: Mapping[str, Any] | None, decision: Decision) -> Mapping[str
 class EventRenderer:
     """Makes the outgoing records of one record's outcome. Stateless but for its provenance."""
 
-    def __init__(self, provenance: Provenance) -> None:
+    def __init__(self, provenance: Provenance, frames: Mapping[Destination, bytes] | None = None) -> None:
+        """`frames`: what stands before the events of a topic (worker.registry.wire)."""
         self._provenance = provenance
+        self._frames = frames or {}
 
     def event(
         self,
@@ -113,7 +115,8 @@ class EventRenderer:
             ("content-type", CONTENT_TYPE),
         )
         passed = tuple(header for header in record.headers if header[0].lower() not in REPLACED)
-        return Outgoing(destination, record.key, orjson.dumps(body), passed + ours, record)
+        value = self._frames.get(destination, b"") + orjson.dumps(body)
+        return Outgoing(destination, record.key, value, passed + ours, record)
 
     def dead_letter(self, record: Record, error: RecordError) -> Outgoing:
         """The record as it came, byte for byte, with headers that say what was wrong with it."""

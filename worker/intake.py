@@ -15,6 +15,7 @@ from jsonpointer import EndOfList, JsonPointer, JsonPointerException
 from worker.cloud_events import unwrap
 from worker.errors import ConfigError, DeadReason, RecordError, Stage
 from worker.records import Found, Record
+from worker.registry.wire import unframed
 
 InputFormat = Literal["json", "text", "cloudevents"]
 
@@ -30,10 +31,11 @@ class Intake:
     """Called with a record, gives what was found in it. Stateless between records.
 
     `pointer` (RFC 6901) says where in a JSON value, or in the JSON data of a CloudEvent, the text stands; the empty
-    one means that the whole value is the text. Raises ConfigError when it is malformed.
+    one means that the whole value is the text. Raises ConfigError when it is malformed. `framed`: a schema's id stands
+    before every value.
     """
 
-    def __init__(self, *, format: InputFormat, pointer: str, max_value_bytes: int) -> None:
+    def __init__(self, *, format: InputFormat, pointer: str, max_value_bytes: int, framed: bool = False) -> None:
         try:
             self._pointer = JsonPointer(pointer)
         except JsonPointerException as error:
@@ -45,6 +47,7 @@ class Intake:
         self._only_key: str | None = parts[0] if len(parts) == 1 else None
         self._format = format
         self._max_value_bytes = max_value_bytes
+        self._framed = framed
 
     def __call__(self, record: Record) -> Found:
         """Raises RecordError (stage `decode`) when the record cannot have an event."""
@@ -56,6 +59,8 @@ class Intake:
                 DeadReason.TOO_LARGE,
                 f"the value has {len(value)} bytes, input.max_value_bytes is {self._max_value_bytes}",
             )
+        if self._framed:
+            value = unframed(value)
         if self._format == "json":
             return self._find_in_json(value)
         if self._format == "text":

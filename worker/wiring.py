@@ -7,7 +7,7 @@ brokers refuse is found before the first poll.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from schemas.policy import InvalidPolicy, Policy, load_policy
 from worker import __version__
 from worker.batching import BatchPolicy
 from worker.clock import Clock, Deadline, SystemClock
-from worker.config import KafkaSettings, Settings
+from worker.config import KafkaSettings, RegistrySettings, Settings
 from worker.dead_letter_limit import DeadLetterLimit, DeadLetterPolicy
 from worker.decision.decider import Decider
 from worker.decision.domain import SurpriseTable, load_surprise
@@ -46,6 +46,8 @@ from worker.policy_file import PolicyFile, Reload
 from worker.ports import Publisher
 from worker.pump import Pump
 from worker.records import Destination, Outgoing
+from worker.registry.client import SchemaRegistry
+from worker.registry.subjects import frames
 from worker.stopping import Stop
 from worker.tracing import Tracing
 
@@ -62,9 +64,7 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
     """
     clock = SystemClock()
     with ExitStack() as parts:
-        intake = Intake(
-            format=settings.input.format, pointer=settings.input.text, max_value_bytes=settings.input.max_value_bytes
-        )
+        intake = _intake(settings)
         health = Health(stall_timeout_s=settings.server.stall_timeout_s, clock=clock)
         metrics = Metrics(clock=clock)
         parts.enter_context(_served(settings, health=health, metrics=metrics))
@@ -76,6 +76,7 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
         metrics.model(engine.info)
         slot = _slot(settings.kafka)
         limits = _check(settings, slot)
+        before_events = _frames(settings)
         connection = connection_of(settings.kafka)
         source = KafkaSource(connection, _consumer_settings(settings), commits=slot is None, clock=clock)
         parts.callback(source.close, timeout_s=CLOSE_TIMEOUT_S)
@@ -85,6 +86,7 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
             source=source,
             pipeline=_pipeline(
                 *(settings, intake, engine, rule, policy, publisher, clock),
+                frames=before_events,
                 reloaded=metrics.policy_reload,
                 tracing=tracing,
             ),
@@ -101,17 +103,43 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
         parts.callback(stall.stop)
         until = source.end_offsets() if until_caught_up else None
         stop.drains_from_now()
-        log.info(
-            "worker.started",
-            model=engine.info.name,
-            revision=engine.info.revision,
-            backend=engine.info.backend,
-            precision=engine.info.precision,
-            device=engine.info.device,
-            topics=list(settings.kafka.input_topics),
-            delivery=settings.kafka.delivery,
-        )
+        _log_start(settings, engine)
         pump.run(stop=stop, drain_timeout_s=settings.shutdown.drain_timeout_s, until=until)
+
+
+def _log_start(settings: Settings, engine: Engine) -> None:
+    log.info(
+        "worker.started",
+        model=engine.info.name,
+        revision=engine.info.revision,
+        backend=engine.info.backend,
+        precision=engine.info.precision,
+        device=engine.info.device,
+        topics=list(settings.kafka.input_topics),
+        delivery=settings.kafka.delivery,
+    )
+
+
+def _intake(settings: Settings) -> Intake:
+    return Intake(
+        format=settings.input.format,
+        pointer=settings.input.text,
+        max_value_bytes=settings.input.max_value_bytes,
+        framed=settings.schema_registry.input == "confluent",
+    )
+
+
+def registry_of(settings: RegistrySettings, url: str) -> SchemaRegistry:
+    """The schema registry at `url`, with the section's credentials."""
+    return SchemaRegistry(url, credentials=settings.credentials(), ca_file=settings.ca_file)
+
+
+def _frames(settings: Settings) -> Mapping[Destination, bytes]:
+    """What stands before events: nothing, or the ids that the registry has for this version's schemas."""
+    registry = settings.schema_registry
+    if registry.output == "plain" or registry.url is None:
+        return {}
+    return frames(registry_of(registry, registry.url), topics_of(settings.kafka))
 
 
 def load(settings: Settings) -> Engine:
@@ -199,7 +227,8 @@ def _slot(kafka: KafkaSettings) -> TransactionalIdSlot | None:
     return TransactionalIdSlot(kafka.group_id) if kafka.delivery == "exactly-once" else None
 
 
-def _topics(kafka: KafkaSettings) -> dict[Destination, str]:
+def topics_of(kafka: KafkaSettings) -> dict[Destination, str]:
+    """The outgoing topics by their role."""
     return {
         Destination.OUTPUT: kafka.output_topic,
         Destination.REVIEW: kafka.review_topic,
@@ -211,7 +240,7 @@ def _check(settings: Settings, slot: TransactionalIdSlot | None) -> startup.Limi
     kafka = settings.kafka
     needs = startup.Needs(
         input_topics=kafka.input_topics,
-        outgoing_topics=tuple(_topics(kafka).values()),
+        outgoing_topics=tuple(topics_of(kafka).values()),
         group_id=kafka.group_id,
         transactional_id=None if slot is None else slot.transactional_id,
         value_bytes=settings.input.max_value_bytes,
@@ -235,7 +264,7 @@ def _consumer_settings(settings: Settings) -> ConsumerSettings:
 def _publisher(
     kafka: KafkaSettings, connection: Connection, slot: TransactionalIdSlot | None, *, max_message_bytes: int
 ) -> Publisher:
-    settings = ProducerSettings(_topics(kafka), max_message_bytes, Compression(kafka.compression))
+    settings = ProducerSettings(topics_of(kafka), max_message_bytes, Compression(kafka.compression))
     if slot is None:
         return FlushingPublisher(connection, settings, group_id=kafka.group_id)
     return TransactionalPublisher(connection, settings, group_id=kafka.group_id, slot=slot)
@@ -250,6 +279,7 @@ def _pipeline(
     publisher: Publisher,
     clock: Clock,
     *,
+    frames: Mapping[Destination, bytes],
     reloaded: Callable[[Reload], None],
     tracing: Tracing,
 ) -> Pipeline:
@@ -257,12 +287,12 @@ def _pipeline(
         return publisher.fits(key=outgoing.key, value=outgoing.value, headers=outgoing.headers)
 
     def mean(changed: Policy) -> InForce:
-        return _in_force(settings, engine, changed, _rule(settings, engine, changed))
+        return _in_force(settings, engine, changed, _rule(settings, engine, changed), frames)
 
     file = None
     if policy is not None and settings.decision.policy is not None:
         file = PolicyFile(settings.decision.policy, policy, mean=mean, told=reloaded, clock=clock)
-    first = _in_force(settings, engine, policy, rule)
+    first = _in_force(settings, engine, policy, rule, frames)
     return Pipeline(
         intake=intake,
         classifier=engine,
@@ -277,11 +307,13 @@ def _pipeline(
     )
 
 
-def _in_force(settings: Settings, engine: Engine, policy: Policy | None, rule: Decider) -> InForce:
+def _in_force(
+    settings: Settings, engine: Engine, policy: Policy | None, rule: Decider, frames: Mapping[Destination, bytes]
+) -> InForce:
     provenance = Provenance(engine.info, reference(policy, rule), settings.kafka.group_id, __version__)
     return InForce(
         rule=rule,
-        renderer=EventRenderer(provenance),
+        renderer=EventRenderer(provenance, frames),
         routing=Routing(
             settings.decision.publish_abstained, settings.decision.audit_rate, (policy and policy.audit) or ()
         ),

@@ -157,6 +157,28 @@ def test_input_headers_pass_and_ours_win() -> None:
     assert EVENT_HEADERS == tuple(name for name, _ in outgoing.headers[3:])
 
 
+@pytest.mark.parametrize(
+    ("destination", "before"),
+    [(Destination.OUTPUT, b"\0\0\0\0\7"), (Destination.REVIEW, b"")],
+)
+def test_a_frame_stands_before_the_events_of_its_topic(destination: Destination, before: bytes) -> None:
+    """And nowhere else; the rest is the same event."""
+    provenance = Provenance(model=MODEL, policy=None, group="emostream", version="0.1.0")
+    framing = EventRenderer(provenance, {Destination.OUTPUT: b"\0\0\0\0\7"})
+    given = {
+        "destination": destination,
+        "record": record_of(b"{}"),
+        "found": Found("fine", b'{"text": "fine"}'),
+        "prediction": Prediction(SCORES, 3, False),
+        "decision": ACCEPTED,
+        "now": 0.0,
+    }
+
+    framed, plain = framing.event(**given), renderer_of().event(**given)  # type: ignore[arg-type]
+
+    assert before + (plain.value or b"") == framed.value
+
+
 @pytest.mark.parametrize("bad", BAD_JSON, ids=lambda bad: bad.name)
 def test_dead_letter_keeps_the_record(bad: Input) -> None:
     """A dead letter has the key, value and headers of its record, and headers that can be read and say why."""

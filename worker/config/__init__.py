@@ -2,6 +2,7 @@
 
 from worker.config.kafka_section import KafkaSettings, SecuritySettings
 from worker.config.loading import Loaded, Source, load, load_with_sources
+from worker.config.registry_section import RegistrySettings
 from worker.config.settings import (
     BatchSettings,
     DeadLetterSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "Loaded",
     "LoggingSettings",
     "ModelSettings",
+    "RegistrySettings",
     "SecuritySettings",
     "ServerSettings",
     "Settings",

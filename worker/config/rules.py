@@ -8,6 +8,7 @@ from pathlib import Path
 
 from worker.config.kafka_section import KafkaSettings, SecuritySettings
 from worker.config.keys import PASSWORD, variable
+from worker.config.registry_section import RegistrySettings
 from worker.config.settings import Settings
 
 
@@ -17,6 +18,7 @@ def problems(settings: Settings) -> Iterator[str]:
     yield from _topics(settings.kafka)
     yield from _sasl(settings.kafka.security)
     yield from _tls(settings.kafka.security)
+    yield from _registry(settings.schema_registry)
     yield from _files(settings)
 
 
@@ -74,6 +76,15 @@ def _tls(security: SecuritySettings) -> Iterator[str]:
             yield f"kafka.security.{name}: needed together with {other}"
 
 
+def _registry(registry: RegistrySettings) -> Iterator[str]:
+    if registry.output == "confluent" and registry.url is None:
+        yield "schema_registry.url: needed with output: confluent"
+    given = {"username": registry.username, "password_file": registry.password_file}
+    for name, other in (("username", "password_file"), ("password_file", "username")):
+        if given[name] is None and given[other] is not None:
+            yield f"schema_registry.{name}: needed together with {other}"
+
+
 def _files(settings: Settings) -> Iterator[str]:
     security = settings.kafka.security
     shown = {
@@ -81,20 +92,26 @@ def _files(settings: Settings) -> Iterator[str]:
         "kafka.security.cert_file": security.cert_file,
         "kafka.security.key_file": security.key_file,
         "decision.policy": settings.decision.policy,
+        "schema_registry.ca_file": settings.schema_registry.ca_file,
     }
     for key, path in shown.items():
         why = _unreadable(path) if path is not None else None
         if why is not None:
             yield f"{key}: {path}: {why}"
-    if security.password_file is not None:
-        yield from _password_file(security.password_file)
+    secret = {
+        "kafka.security.password_file": security.password_file,
+        "schema_registry.password_file": settings.schema_registry.password_file,
+    }
+    for key, path in secret.items():
+        if path is not None:
+            yield from _password_file(key, path)
 
 
-def _password_file(path: Path) -> Iterator[str]:
+def _password_file(key: str, path: Path) -> Iterator[str]:
     """The path is not repeated: a password typed in its place must not be printed."""
     why = _unreadable(path) or _unusable(path.read_bytes())
     if why is not None:
-        yield f"kafka.security.password_file: {why}"
+        yield f"{key}: {why}"
 
 
 def _unusable(password: bytes) -> str | None:

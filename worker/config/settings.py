@@ -12,6 +12,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.config.kafka_section import KafkaSettings
+from worker.config.registry_section import RegistrySettings
 from worker.config.section import Name, Section, key
 
 
@@ -233,6 +234,7 @@ class Settings(BaseSettings):
     batch: BatchSettings = Field(default_factory=BatchSettings)
     decision: DecisionSettings = Field(default_factory=DecisionSettings)
     dead_letter: DeadLetterSettings = Field(default_factory=DeadLetterSettings)
+    schema_registry: RegistrySettings = Field(default_factory=RegistrySettings)
     server: ServerSettings = Field(default_factory=ServerSettings)
     shutdown: ShutdownSettings = Field(default_factory=ShutdownSettings)
     logging: LoggingSettings = Field(default_factory=LoggingSettings)

@@ -57,6 +57,13 @@ def problems(path: Path | None) -> list[str]:
             "kafka: {delivery: exactly_once}",
             "kafka.delivery: got text (did you mean exactly-once?), expected exactly-once or at-least-once",
         ),
+        ("schema_registry: {output: confluent}", "schema_registry.url: needed with output: confluent"),
+        (
+            "schema_registry: {url: 'https://me:hunter2@registry'}",
+            "schema_registry.url: got text, expected http://… or https://… without a password in it, or null",
+        ),
+        ("schema_registry: {username: me}", "schema_registry.password_file: needed together with username"),
+        ("schema_registry: {ca_file: /missing}", "schema_registry.ca_file: /missing: No such file or directory"),
         ("kafka: {create_topics: 7}", "kafka.create_topics: got the number 7, expected true or false"),
         ("kafka: {group_id: 7}", "kafka.group_id: got the number 7, expected non-empty text"),
         ("kafka: {input_topics: []}", "kafka.input_topics: got a list, expected one or more different topic names"),

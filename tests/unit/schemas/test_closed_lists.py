@@ -33,6 +33,7 @@ REASONS = [
 DEAD_REASONS = [
     "invalid_json",
     "invalid_encoding",
+    "invalid_framing",
     "invalid_cloudevent",
     "missing_text",
     "not_a_string",
