@@ -180,3 +180,17 @@ def test_no_broker_and_no_topic_are_a_line(way: Way, tmp_path: Path) -> None:
     assert (1, 1) == (away.returncode, missing.returncode)
     assert "no broker answers at 127.0.0.1:1" in away.stderr
     assert "missing topics: nowhere" in missing.stderr
+
+
+def test_interrupted_while_no_broker_answers(way: Way, tmp_path: Path) -> None:
+    """Nothing was sent, and the exit code says that it was not done."""
+    config = way.config(tmp_path, kafka={"bootstrap_servers": "127.0.0.1:1"})
+
+    with replaying(config) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        code = process.wait(30)
+
+    assert "broker.unreachable" in said
+    assert code == 130

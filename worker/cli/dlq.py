@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +14,7 @@ import typer
 from schemas.dead_reasons import DeadReason, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from worker.config import KafkaSettings
@@ -136,7 +138,12 @@ def replay(
     selection = _selection(reason, stage, topic, partition, since, until, max_replays)
     kafka = _kafka(config)
     plan = Plan(selection, frozenset(kafka.input_topics), rate=rate if execute else None, limit=limit)
-    with stop_on_signals() as stop, replay_of(kafka, execute=execute) as (reader, returner), _progress() as progress:
+    with (
+        _interrupted_before_anything_is_sent(),
+        stop_on_signals() as stop,
+        replay_of(kafka, execute=execute) as (reader, returner),
+        _progress() as progress,
+    ):
         stop.drains_from_now()
         report = Replay(
             plan,
@@ -153,6 +160,15 @@ def replay(
         for line in report_lines(report, rehearsed=not execute):
             typer.echo(line)
     _conclude(report, execute=execute)
+
+
+@contextmanager
+def _interrupted_before_anything_is_sent() -> Iterator[None]:
+    """A signal while the brokers are waited for ends a worker well; this command has not done what it was told."""
+    try:
+        yield
+    except SystemExit as interrupted:
+        raise typer.Exit(INTERRUPTED) from interrupted
 
 
 def _conclude(report: Report, *, execute: bool) -> None:
