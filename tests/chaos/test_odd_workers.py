@@ -74,7 +74,7 @@ def test_sigterm_with_a_full_pipeline_drains(trials: Trials) -> None:
     trial = trials["full pipeline at SIGTERM"].result()
 
     assert trial.code == 0, trial.log
-    assert 0 < int(str(trial.noted["committed"])) < 2_000
+    assert 0 < int(str(trial.noted["left"])) < 2_000
     assert trial.verdict is not None
     assert trial.verdict.exactly_once, trial.verdict
 

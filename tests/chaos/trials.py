@@ -152,7 +152,7 @@ def full_pipeline_at_sigterm(ground: Ground) -> Trial:
         trial.code = worker.wait(40)
         trial.noted["drained_s"] = time.monotonic() - asked
         trial.log = worker.log()
-    trial.noted["committed"] = len(trial.judged().lost)
+    trial.noted["left"] = len(trial.judged().lost)
     return _finished(ground, trial)
 
 
