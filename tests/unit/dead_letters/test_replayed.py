@@ -43,8 +43,8 @@ def test_a_thousand_single_letters_fit() -> None:
 
 def test_too_many_single_letters() -> None:
     """What could not be remembered is not sent: one line says what to do."""
-    chosen = sorted(random.Random(1).sample(range(1, 1_000_000), 20_000))
-    replayed = Replayed(0, tuple((offset, offset + 1) for offset in chosen if offset + 1 not in chosen[:1]))
+    chosen = sorted(random.Random(1).sample(range(1, 1_000_000, 2), 20_000))
+    replayed = Replayed(0, tuple((offset, offset + 1) for offset in chosen))
 
     with pytest.raises(TooScattered, match="fewer filters"):
         replayed.metadata()
