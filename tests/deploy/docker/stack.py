@@ -29,6 +29,7 @@ class Stack:
     project: str
     kafka_port: int
     command: list[str]
+    volumes_before: list[str]
     sent: int = 0
 
     def compose(self, *arguments: str, stdin: bytes | None = None, timeout_s: float = UP_TIMEOUT_S) -> str:
@@ -92,7 +93,8 @@ def until(condition: Callable[[], bool], what: str, *, timeout_s: float = WAIT_S
 def stack(engine: Engine) -> Iterator[Stack]:
     """A project not yet up; taken down, with all it left, in any case."""
     (port,) = free_ports(1)
-    made = Stack(engine, f"emostream-test-{uuid.uuid4().hex[:8]}", port, engine.compose_command())
+    name = f"emostream-test-{uuid.uuid4().hex[:8]}"
+    made = Stack(engine, name, port, engine.compose_command(), engine.docker("volume", "ls", "--quiet").split())
     try:
         yield made
     finally:
