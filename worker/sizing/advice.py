@@ -144,6 +144,12 @@ def _notes(wish: Wish, partitions: int, workers: int, drain_s: float) -> list[st
             f"{workers} workers do not divide {partitions} partitions: the busiest has {math.ceil(even)}, some "
             f"{math.floor(even)}"
         )
+    half = math.ceil(partitions / 2)
+    if half + 1 < workers and not wish.drain_s < wish.reaction_s:
+        notes.append(
+            f"{half + 1} to {partitions - 1} workers do no more than {half} over {partitions} partitions: bursts last "
+            "longer on the way up; twice the partitions would help"
+        )
     if wish.drain_s < wish.reaction_s:
         notes.append(
             f"new workers need {wish.reaction_s:g} s to work at all, so for {wish.drain_s:g} s as many as the peak "

@@ -47,7 +47,8 @@ def test_partitions_that_are_there_bound_the_workers() -> None:
     advice = advise(replace(WISH, partitions=8))
 
     assert (8, 8) == (advice.partitions, advice.max_replicas)
-    assert ["8 partitions are too few: a burst's backlog takes 675 s to go, not 120"] == list(advice.notes)
+    assert "8 partitions are too few: a burst's backlog takes 675 s to go, not 120" == advice.notes[0]
+    assert "5 to 7 workers do no more than 4 over 8 partitions" in advice.notes[1]
 
 
 def test_partitions_that_cannot_do_the_peak_are_told() -> None:
