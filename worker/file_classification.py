@@ -34,7 +34,6 @@ from worker.records import (
     Decision,
     Destination,
     Found,
-    Header,
     Membership,
     Outcome,
     Outgoing,
@@ -76,7 +75,6 @@ class LineRenderer(EventRenderer):
         prediction: Prediction,
         decision: Decision,
         now: float,
-        trace: Sequence[Header] = (),  # noqa: ARG002 (lines have no headers)
     ) -> Outgoing:
         shared = fields(
             found=found,
