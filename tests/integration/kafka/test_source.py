@@ -138,6 +138,8 @@ class TestStuckPartition:
                 for partition in sorted(first.assignment()):
                     first.pause(partition)
                     source.poll(timeout_s=0.1)
+                    if source._consumer is not first:
+                        return
                 first.resume(*first.assignment())
 
             until(lambda: source._consumer is not first, turn=pause_half_read)
