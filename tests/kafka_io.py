@@ -19,6 +19,11 @@ from confluent_kafka import (
 )
 
 TIMEOUT_S = 30.0
+COORDINATOR_ON_ITS_WAY = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -105,7 +110,7 @@ def committed_offsets(bootstrap_servers: str, group_id: str, topic: str) -> dict
     # only asks, joins nothing; read committed, the answer waits for offsets of open transactions
     with _consumer(bootstrap_servers, **{"group.id": group_id, "isolation.level": "read_committed"}) as consumer:
         partitions = [TopicPartition(topic, partition) for partition in _partitions(consumer, topic)]
-        answer = consumer.committed(partitions, timeout=TIMEOUT_S)
+        answer = _committed(consumer, partitions)
     return {each.partition: each.offset if each.offset >= 0 else None for each in answer}
 
 
@@ -136,6 +141,18 @@ def _send(producer: Producer, topic: str, record: ToSend, done: object) -> None:
         else:
             producer.poll(0)
             return
+
+
+def _committed(consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    """Asked again while the group's coordinator is not there yet, as on a broker that has just started."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return consumer.committed(partitions, timeout=TIMEOUT_S)
+        except KafkaException as refused:
+            if refused.args[0].code() not in COORDINATOR_ON_ITS_WAY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 @contextmanager
