@@ -72,6 +72,11 @@ class Source(Protocol):
         are redone). Exactly-once: the transaction has committed them already; only note it."""
         ...
 
+    def notes(self) -> Mapping[TopicPartition, str]:
+        """What was committed (`Publication.note`) with the offsets that the owned partitions went on from at the last
+        rewind; from local state, cheap."""
+        ...
+
     def assignment(self) -> frozenset[TopicPartition]:
         """The partitions this member owns now (empty while waiting for some)."""
         ...

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from worker.batching import BatchPolicy, CloseReason, Wave, WaveBuilder
@@ -25,7 +25,7 @@ from worker.errors import BrokerError, DrainTimeout, EmostreamError, Fenced, Out
 from worker.lane import Handover
 from worker.pipeline import Pipeline, Processed
 from worker.ports import Publisher, Source
-from worker.records import Offsets
+from worker.records import Offsets, TopicPartition
 from worker.stopping import Stop
 
 POLL_S = 0.2
@@ -110,6 +110,8 @@ class Pump:
         self._builder = WaveBuilder(batch)
         self._run = Run()
         self._rewind_wanted = False
+        self._known: set[TopicPartition] = set()
+        self._told: deque[str] = deque()
         self._ends: deque[Published | Failed | EmostreamError] = deque()
         self._publishing = lanes("publishing", self._publish)
         self._inference = lanes("inference", self._infer)
@@ -126,6 +128,7 @@ class Pump:
         try:
             while not stop.requested and not self._caught_up(until):
                 self.turn()
+            stop.announce()
             self._drain(Deadline.after(drain_timeout_s, self._clock))
         finally:
             self._run.void = True
@@ -154,10 +157,19 @@ class Pump:
             self._observer.rebalanced()
             self._forget()
         elif polled.records and polled.membership is not None and not self._rewind_wanted:
+            self._look_at_notes({record.topic_partition for record in polled.records})
             self._builder.add(self._pipeline.gather(polled.records), polled.membership)
             self._run.outstanding += len(polled.records)
             for topic, count in Counter(record.topic for record in polled.records).items():
                 self._observer.consumed(topic, count)
+
+    def _look_at_notes(self, partitions: set[TopicPartition]) -> None:
+        """What was counted where these partitions go on, told before any of their records can be published."""
+        new = partitions - self._known
+        if new:
+            self._known |= new
+            notes = self._source.notes()
+            self._told.extend(notes.get(partition, "") for partition in new)
 
     def _settle(self) -> None:
         """Learn what became of waves; once something failed and nothing is being published any more, rewind."""
@@ -210,6 +222,7 @@ class Pump:
         try:
             processed = self._pipeline.process(item.wave)
         except EmostreamError as fatal:
+            item.run.void = True
             self._ends.append(fatal)
         else:
             self._publishing.put((item, processed))
@@ -221,8 +234,11 @@ class Pump:
             processed.trace.dropped("redone")
             return
         began = self._clock.monotonic()
+        while self._told:
+            self._limit.resume(self._told.popleft(), now=self._clock.time())
         try:
             self._limit.check(processed.deaths)
+            processed = self._noted(processed)
             self._publisher.publish(processed.publication)
         except (PublishFailed, OutcomeUnknown, Fenced) as error:
             item.run.void = True
@@ -234,6 +250,10 @@ class Pump:
         else:
             self._limit.add(processed.deaths)
             self._ends.append(Published(processed, item.run, item.closed_at, began, self._clock.monotonic()))
+
+    def _noted(self, processed: Processed) -> Processed:
+        note = self._limit.note(processed.deaths, now=self._clock.time())
+        return replace(processed, publication=replace(processed.publication, note=note)) if note else processed
 
     def _report(self) -> None:
         oldest = self._builder.oldest_at()

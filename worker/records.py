@@ -163,8 +163,12 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """All that one wave publishes: its outgoing records in order, and the offsets that become committed with them."""
+    """All that one wave publishes: its outgoing records in order, and the offsets that become committed with them.
+
+    `note` is committed with each of the offsets (at most 4096 bytes); `Source.notes` tells it to whoever goes on there.
+    """
 
     outgoing: Sequence[Outgoing]
     offsets: Offsets
     membership: Membership
+    note: str = ""

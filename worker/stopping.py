@@ -24,10 +24,18 @@ class Stop:
 
     def __init__(self) -> None:
         self._requested = threading.Event()
+        self._signal: str | None = None
         self.draining = False
 
-    def request(self) -> None:
+    def request(self, *, signal_name: str | None = None) -> None:
+        self._signal = signal_name
         self._requested.set()
+
+    def announce(self) -> None:
+        """Log the signal, if it was one. Not from its handler: it may have interrupted a thread that holds the log."""
+        if self._signal is not None:
+            log.info("worker.stopping", signal=self._signal)
+            self._signal = None
 
     @property
     def requested(self) -> bool:
@@ -46,8 +54,7 @@ def stop_on_signals() -> Iterator[Stop]:
     def handle(number: int, _frame: FrameType | None) -> None:
         if stop.requested:
             os._exit(128 + number)
-        stop.request()
-        log.info("worker.stopping", signal=signal.Signals(number).name)
+        stop.request(signal_name=signal.Signals(number).name)
         if not stop.draining:
             raise SystemExit(0)
 
@@ -55,5 +62,6 @@ def stop_on_signals() -> Iterator[Stop]:
     try:
         yield stop
     finally:
+        stop.announce()
         for number, handler in former.items():
             signal.signal(number, handler)

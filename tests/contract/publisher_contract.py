@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.contract.kafka_harness import (
     outcome,
     publication,
     share,
+    turned,
+    until,
     values,
 )
 from worker.errors import Fenced
@@ -43,6 +46,16 @@ class PublisherContract:
 
         assert list(range(20)) == values(harness.read(Destination.OUTPUT))
         assert {0: 10, 1: 10} == harness.committed()
+
+    def test_a_note_is_committed_with_the_offsets(self, harness: Harness, polled: Polled) -> None:
+        """The next member finds it where it goes on."""
+        publisher, next_one = harness.publisher(), harness.source()
+        publisher.publish(replace(publication(*polled), note="dead-letters=1/20"))
+        harness.write(numbered(2, start=20))
+
+        until(lambda: turned(next_one) and bool(next_one.notes()))
+
+        assert {"dead-letters=1/20"} == set(next_one.notes().values())
 
     def test_each_destination_is_its_own_topic(self, harness: Harness, polled: Polled) -> None:
         """Output, review and dead-letter records do not mix."""

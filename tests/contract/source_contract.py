@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
+
 from tests.contract.kafka_harness import (
     PARTITIONS,
     POLL_S,
@@ -18,7 +21,13 @@ from tests.contract.kafka_harness import (
     until,
     values,
 )
+from worker.ports import Source
 from worker.records import TopicPartition
+
+
+def _spread(members: list[Source]) -> bool:
+    """Whether each partition has one owner, and one member waits without any."""
+    return [0, *[1] * PARTITIONS] == sorted(len(source.assignment()) for source in members)
 
 
 class SourceContract:
@@ -34,6 +43,19 @@ class SourceContract:
 
         assert [] == held
         assert {TopicPartition(harness.topic, n) for n in range(PARTITIONS)} == source.assignment()
+
+    def test_a_member_knows_that_it_has_joined(self, harness: Harness) -> None:
+        """Before the group has taken it in it has not, and then it has, with partitions or without."""
+        members = [harness.source() for _ in range(PARTITIONS + 1)]
+        first, *others = members
+
+        before = [source.joined() for source in members]
+        with contextlib.ExitStack() as running:
+            for source in others:
+                running.enter_context(background(source))
+            until(lambda: turned(first) and all(source.joined() for source in members) and _spread(members))
+
+        assert [False] * len(members) == before
 
     def test_records_come_as_they_were_written(self, harness: Harness) -> None:
         """Bytes, nulls and headers are untouched, offsets rise within a partition, all under one membership."""
@@ -138,6 +160,23 @@ class SourceContract:
         source.acknowledge(publication(records, membership))
 
         assert {0: 3, 1: 3} == harness.committed()
+
+    def test_notes_come_back_with_the_offsets(self, harness: Harness) -> None:
+        """What was committed with an offset is told to whoever goes on there, and nothing where there was none."""
+        harness.write(numbered(6))
+        first = harness.source(commits=True)
+        records, membership = gather(first, 6)
+        mine = [record for record in records if record.partition == 0]
+        first.acknowledge(replace(publication(mine, membership), note="dead-letters=1/3"))
+        first.close(timeout_s=5)
+        harness.write(numbered(2, start=6))
+
+        second = harness.source(commits=True)
+        gather(second, 5)
+
+        assert {TopicPartition(harness.topic, 0): "dead-letters=1/3", TopicPartition(harness.topic, 1): ""} == dict(
+            second.notes()
+        )
 
     def test_acknowledging_commits_nothing_exactly_once(self, harness: Harness) -> None:
         """In exactly-once the transaction commits, not the source."""

@@ -6,12 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from worker.batching import BatchPolicy
 from worker.dead_letter_limit import DeadLetterLimit, DeadLetterPolicy
 from worker.decision.policy import rule_for
 from worker.errors import BrokerError, DeadReason, RecordError, Stage
 from worker.events import EventRenderer, Provenance
+from worker.lane import Handover
 from worker.pipeline import InForce, Pipeline, Routing
 from worker.ports import Publisher, Source
 from worker.pump import Published, Pump
@@ -51,6 +53,7 @@ class Observed:
     rebalances: int = 0
     redone_records: int = 0
     consumed_records: Counter[str] = field(default_factory=Counter)
+    oldest_s: list[float] = field(default_factory=list)
 
     def consumed(self, topic: str, count: int) -> None:
         self.consumed_records[topic] += count
@@ -68,7 +71,7 @@ class Observed:
         self.redone_records += records
 
     def turned(self, *, source: Source, oldest_s: float, working: bool) -> None:
-        """Nothing to keep."""
+        self.oldest_s.append(oldest_s)
 
 
 def source_of(broker: FakeBroker, *, transactional: bool = True, max_poll_records: int = 500) -> FakeSource:
@@ -119,6 +122,7 @@ def pump_of(
     max_messages: int = 4,
     limit: DeadLetterPolicy | None = None,
     pipeline: Pipeline | None = None,
+    lanes: Callable[[str, Callable[..., None]], Handover[Any]] = InlineLane,
 ) -> Pump:
     return Pump(
         source=source,
@@ -128,7 +132,7 @@ def pump_of(
         batch=BatchPolicy(max_messages=max_messages, max_tokens=10_000, max_delay_s=0.02),
         observer=observer or Observed(),
         clock=CLOCK,
-        lanes=InlineLane,
+        lanes=lanes,
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -8,22 +10,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.core import (
+    CLOCK,
     INPUT,
     Observed,
     broker_with,
     input_ids,
     misordered,
     outcome_ids,
+    pipeline_of,
     publisher_of,
     pump_of,
     source_of,
 )
+from worker.clock import Deadline, SystemClock
 from worker.dead_letter_limit import DeadLetterPolicy
-from worker.errors import BrokerRefused, DeadLetterLimitExceeded
+from worker.errors import BrokerRefused, DeadLetterLimitExceeded, EngineLost
+from worker.lane import Lane
+from worker.ports import Inferred
 from worker.pump import Pump
-from worker.records import TopicPartition
+from worker.records import Encoded, TopicPartition
 from worker.stopping import Stop
-from worker.testing import FakeBroker, FakePublisher, FakeSource, Fault
+from worker.testing import FakeBroker, FakePublisher, FakeSource, Fault, StubClassifier
 
 VALUES = st.lists(st.sampled_from([b"good", b"better", b"", None, b"poison"]), max_size=40)
 FAULTS = st.lists(st.sampled_from(list(Fault)), max_size=12)
@@ -88,6 +95,20 @@ def test_the_dead_letter_limit_stops_before_the_wave_is_committed() -> None:
 
     assert len(broker.topic("dead")) == 8
     assert broker.committed("group") == {TopicPartition(INPUT, 0): 8}
+
+
+def test_started_again_it_goes_on_counting_dead_letters() -> None:
+    """A supervisor that starts it over and over does not let some more through each time."""
+    broker = broker_with([b""] * 60, partitions=1)
+
+    for _ in range(3):
+        source = source_of(broker)
+        pump = pump_of(source, publisher_of(broker), limit=DeadLetterPolicy(max_ratio=0.5, window=20))
+        with pytest.raises(DeadLetterLimitExceeded):
+            pump.run(stop=Stop(), drain_timeout_s=5)
+        source.close(timeout_s=1)
+
+    assert len(broker.topic("dead")) <= 10
 
 
 def test_a_refusal_by_the_broker_ends_the_worker() -> None:
@@ -228,3 +249,39 @@ def test_workers_that_come_and_go_lose_nothing(
     ids = outcome_ids(broker)
     assert input_ids(broker) == (ids if transactional else sorted(set(ids)))
     assert not transactional or misordered(broker) == []
+
+
+def test_nothing_is_published_behind_a_wave_that_the_engine_died_of() -> None:
+    """The next wave may need no engine, as all of it is dead; its offsets would step over the lost one's."""
+
+    class Dying(StubClassifier):
+        def predict(self, encoded: Sequence[Encoded]) -> Inferred:
+            if encoded:
+                waiting.wait(10)
+                raise EngineLost("the device is gone")
+            return super().predict(encoded)
+
+    waiting = threading.Event()
+    broker = broker_with([b"text"] * 4 + [b""] * 4, partitions=1)
+    publisher = publisher_of(broker)
+    pump = pump_of(
+        source_of(broker),
+        publisher,
+        pipeline=pipeline_of(publisher, classifier=Dying()),
+        lanes=lambda name, work: Lane(name, work, CLOCK),
+    )
+    pump._inference.start()
+    pump._publishing.start()
+
+    deadline = Deadline.after(10, SystemClock())
+    while pump._run.outstanding < 8 or pump._builder:
+        assert not deadline.expired
+        pump.turn()
+    waiting.set()
+    while not (pump._inference.idle and pump._publishing.idle):
+        assert not deadline.expired
+    with pytest.raises(EngineLost):
+        pump.turn()
+    pump.stop_lanes(deadline)
+
+    assert broker.committed("group") == {}

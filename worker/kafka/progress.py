@@ -12,7 +12,7 @@ from kafka.structs import TopicPartition as ClientPartition
 from worker.clock import Clock
 from worker.kafka.connection import Connection
 from worker.kafka.opening import open_now
-from worker.kafka.settling import Unsettled, committed_offset
+from worker.kafka.settling import Unsettled, committed
 
 ASK_EVERY_S = 0.5
 LOOKS = 10
@@ -47,8 +47,9 @@ class GroupProgress:
 
     def _ask(self, consumer: Any, partition: ClientPartition, end: int) -> bool:
         try:
-            committed = committed_offset(consumer, partition)
-            there = (committed is not None and committed >= end) or self._nothing_left(partition, committed, end)
+            known = committed(consumer, partition)
+            start = None if known is None else known.offset
+            there = (start is not None and start >= end) or self._nothing_left(partition, start, end)
         except (KafkaError, Unsettled):
             return False
         if there:

@@ -216,7 +216,7 @@ class FlushingPublisher(GuardedPublisher[Publication]):
 
 def _client_offsets(publication: Publication) -> dict[ClientPartition, OffsetAndMetadata]:
     return {
-        ClientPartition(*partition): OffsetAndMetadata(offset, "", -1)
+        ClientPartition(*partition): OffsetAndMetadata(offset, publication.note, -1)
         for partition, offset in publication.offsets.items()
     }
 

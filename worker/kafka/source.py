@@ -26,7 +26,7 @@ from worker.kafka.membership import Identity, stable_identity
 from worker.kafka.opening import Opening
 from worker.kafka.progress import GroupProgress
 from worker.kafka.refusal import RefusalWatch
-from worker.kafka.settling import Unsettled, next_offset
+from worker.kafka.settling import Unsettled, next_start
 from worker.kafka.watchdog import StuckWatch
 from worker.ports import Polled
 from worker.records import Membership, Offsets, Publication, Record, TopicPartition
@@ -71,6 +71,7 @@ class KafkaSource:
         self._unsettled: deque[ClientPartition] = deque()
         self._next: dict[ClientPartition, int] = {}
         self._durable: dict[ClientPartition, int] = {}
+        self._notes: dict[ClientPartition, str] = {}
         self._failures = 0
         self._stuck = StuckWatch()
         self._refusals = RefusalWatch(connection, settings.topics, settings.group_id, self._clock)
@@ -110,6 +111,9 @@ class KafkaSource:
             for partition, offset in publication.offsets.items():
                 if partition in self._durable:
                     self._durable[ClientPartition(*partition)] = offset
+
+    def notes(self) -> Mapping[TopicPartition, str]:
+        return {TopicPartition(*partition): note for partition, note in self._notes.items()}
 
     def assignment(self) -> frozenset[TopicPartition]:
         owned = () if self._consumer is None else self._consumer.assignment()
@@ -211,6 +215,7 @@ class KafkaSource:
     def _unsettle_all(self) -> None:
         self._next.clear()
         self._durable.clear()
+        self._notes.clear()
         self._unsettled = deque(sorted(() if self._consumer is None else self._consumer.assignment()))
         self._let_flow()
 
@@ -249,15 +254,16 @@ class KafkaSource:
                 break
             partition = self._unsettled.popleft()
             try:
-                offset = next_offset(consumer, partition, self._settings.start_from)
+                start = next_start(consumer, partition, self._settings.start_from)
             except Unsettled:
                 self._unsettled.append(partition)
             except KafkaError as error:
                 self._unsettled.append(partition)
                 self._note_failure(error)
             else:
-                consumer.seek(partition, offset)
-                self._next[partition] = self._durable[partition] = offset
+                consumer.seek(partition, start.offset)
+                self._next[partition] = self._durable[partition] = start.offset
+                self._notes[partition] = start.note
         self._let_flow()
 
     def _survive(self, error: Exception) -> Polled:
@@ -320,7 +326,8 @@ class KafkaSource:
             log.warning("source.commit_skipped", reason="rebalanced")
             return False
         offsets = {
-            ClientPartition(*tp): OffsetAndMetadata(offset, "", -1) for tp, offset in publication.offsets.items()
+            ClientPartition(*partition): OffsetAndMetadata(offset, publication.note, -1)
+            for partition, offset in publication.offsets.items()
         }
         try:
             consumer.commit(offsets, timeout_ms=COMMIT_TIMEOUT_MS)

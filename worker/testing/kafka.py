@@ -18,6 +18,7 @@ class _Group:
     generation: int = 0
     members: dict[str, frozenset[str]] = field(default_factory=dict)
     committed: dict[TopicPartition, int] = field(default_factory=dict)
+    notes: dict[TopicPartition, str] = field(default_factory=dict)
 
 
 class FakeBroker:
@@ -64,6 +65,10 @@ class FakeBroker:
     def committed(self, group: str) -> dict[TopicPartition, int]:
         return dict(self._group(group).committed)
 
+    def notes(self, group: str) -> dict[TopicPartition, str]:
+        """What was committed with the offsets."""
+        return dict(self._group(group).notes)
+
     def join(self, group: str, topics: Iterable[str]) -> str:
         """A new member id; every other member's generation is stale from now on."""
         self._members += 1
@@ -93,12 +98,13 @@ class FakeBroker:
         partitions = [partition for topic in sorted(members[member_id]) for partition in self.partitions(topic)]
         return frozenset(partitions[place :: len(members)])
 
-    def commit(self, group: str, offsets: Offsets, membership: Membership) -> None:
+    def commit(self, group: str, offsets: Offsets, membership: Membership, *, note: str = "") -> None:
         """Commit as this member of this generation. Raises Fenced when it is not one any more."""
         found = self._group(group)
         if membership.generation != found.generation or membership.member_id not in found.members:
             raise Fenced(f"generation {membership.generation} of {membership.member_id} is over")
         found.committed.update(offsets)
+        found.notes.update(dict.fromkeys(offsets, note))
 
     def _group(self, name: str) -> _Group:
         return self._groups.setdefault(name, _Group())
@@ -131,6 +137,7 @@ class FakeSource:
         self._member_id: str | None = None
         self._generation = 0
         self._positions: dict[TopicPartition, int] = {}
+        self._notes: dict[TopicPartition, str] = {}
         self._held = True
         self._paused = False
 
@@ -164,14 +171,19 @@ class FakeSource:
             partition: committed[partition] if partition in committed else self._start(partition)
             for partition in self.assignment()
         }
+        told = self._broker.notes(self._group)
+        self._notes = {partition: told.get(partition, "") for partition in self._positions}
         self._held = False
 
     def acknowledge(self, publication: Publication) -> None:
         if self._commits:
             try:
-                self._broker.commit(self._group, publication.offsets, publication.membership)
+                self._broker.commit(self._group, publication.offsets, publication.membership, note=publication.note)
             except Fenced:
                 return  # the records are redone by their new owner
+
+    def notes(self) -> Mapping[TopicPartition, str]:
+        return dict(self._notes)
 
     def assignment(self) -> frozenset[TopicPartition]:
         if self._member_id is None or self._generation != self._broker.generation(self._group):
@@ -198,6 +210,7 @@ class FakeSource:
             self._member_id = self._broker.join(self._group, self._topics)
         self._generation = self._broker.generation(self._group)
         self._positions = {}
+        self._notes = {}
         self._held = True
         return Polled(rebalanced=True)
 
@@ -277,7 +290,7 @@ class FakePublisher:
 
     def _commit(self, publication: Publication) -> None:
         if self._transactional:
-            self._broker.commit(self._group, publication.offsets, publication.membership)
+            self._broker.commit(self._group, publication.offsets, publication.membership, note=publication.note)
         for outgoing in publication.outgoing:
             self._append(outgoing)
 

@@ -118,7 +118,7 @@ MUTATIONS = (
         "D10",
         "positions are the client's",
         "worker/kafka/source.py",
-        "                consumer.seek(partition, offset)\n",
+        "                consumer.seek(partition, start.offset)\n",
         "                pass\n",
         (
             f"{CONTRACT}::TestKafkaSource::test_rewinding_goes_back_to_the_committed_offsets",
@@ -241,8 +241,8 @@ MUTATIONS = (
         "D25",
         "committed offsets are asked for once",
         "worker/kafka/settling.py",
-        "        consumer.committed(partition, timeout_ms=COMMITTED_TIMEOUT_MS)\n        offset",
-        "        offset",
+        "        consumer.committed(partition, metadata=True, timeout_ms=COMMITTED_TIMEOUT_MS)\n        found",
+        "        found",
         (f"{DEFECTS}::TestOffsets::test_a_late_answer_is_not_taken_for_a_new_one",),
     ),
     Mutation(

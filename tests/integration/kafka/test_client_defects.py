@@ -44,14 +44,14 @@ from worker.devbroker.ports import free_ports
 from worker.devbroker.topics import delete_topics
 from worker.errors import OutcomeUnknown, PublishFailed
 from worker.kafka import producer as producer_module
-from worker.kafka import watchdog
+from worker.kafka import settling, watchdog
 from worker.kafka.client_defects import stop_sending
 from worker.kafka.connection import Connection
 from worker.kafka.consumer import ConsumerSettings, opening_consumer
 from worker.kafka.encoding import client_headers
 from worker.kafka.opening import open_now
 from worker.kafka.producer import open_producer
-from worker.kafka.settling import Unsettled, committed_offset
+from worker.kafka.settling import Unsettled
 from worker.kafka.source import KafkaSource
 from worker.ports import Polled
 from worker.records import Record
@@ -348,17 +348,18 @@ class TestOffsets:
         assert opening.wait(30)
         consumer, partition = opening.result(), ClientPartition(road.input, 0)
         try:
-            committed_offset(consumer, partition)
+            settling.committed(consumer, partition)
             with hurt(fragile_site, Mode.STALL, for_s=1), pytest.raises(Unsettled):
-                committed_offset(consumer, partition)
+                settling.committed(consumer, partition)
             until(lambda: all(each.is_done for each in consumer._coordinator._offset_fetch_futures.values()))
             commit_elsewhere(road, partition, 7)
 
-            offset = committed_offset(consumer, partition)
+            found = settling.committed(consumer, partition)
         finally:
             consumer.close(autocommit=False, timeout_ms=1_000)
 
-        assert 7 == offset
+        assert found is not None
+        assert 7 == found.offset
 
 
 class TestReading:
