@@ -59,6 +59,11 @@ class ClassifiedText(Decided, Reasoned):
     outcome: Literal["accepted", "abstained"] = Field(description="Where `run` would have sent it.")
     reasons: tuple[Reason, ...] = Field(description="Why a person should look at it, most important first; else empty.")
     engine: Engine | None = Field(default=None, description="What ran the model; `calibrate` ties its policy to it.")
+    energy: float | None = Field(
+        default=None,
+        description="Log-sum-exp of the model's logits; null when it gives several labels. What a policy whose score "
+        "is `energy` goes by.",
+    )
     domain: Domain | None = Field(
         default=None, description="How usual the tokens are; null when the model has no table of token surprise."
     )

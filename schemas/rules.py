@@ -13,7 +13,7 @@ from pydantic import Field
 
 from schemas.fields import Document, Name, Probability, Task
 
-SingleScore = Literal["max_probability", "margin", "entropy"]
+SingleScore = Literal["max_probability", "margin", "entropy", "energy"]
 ItemScore = Literal["max_probability", "mean_emitted", "set_probability"]
 
 
@@ -40,7 +40,8 @@ class MostLikelyRule(RuleBase):
     score: SingleScore | None = Field(
         default=None,
         description="What the confidence is: `max_probability` (also when null), `margin` (best minus second), "
-        "`entropy` (1 minus the entropy over its maximum).",
+        "`entropy` (1 minus the entropy over its maximum), `energy` ((1 + E / (1 + |E|)) / 2 for the log-sum-exp E of "
+        "the logits, before any temperature).",
     )
     thresholds: dict[str, Probability] | None = Field(
         default=None, description="For some labels another `min_confidence`."

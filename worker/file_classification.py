@@ -88,6 +88,7 @@ class LineRenderer(EventRenderer):
             # every digit: thresholds chosen from these lines are compared with scores that nobody has rounded
             "scores": dict(zip(model.labels, prediction.scores, strict=True)),
             "engine": {"backend": model.backend, "precision": model.precision},
+            "energy": prediction.energy,
             "domain": self._domains.get(record.offset),
         }
         line = _beginning(record, decision.outcome, decision.reasons) | shared | own

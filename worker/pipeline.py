@@ -216,7 +216,7 @@ class Pipeline:
         fresh = self._offsets.pass_by(records)
         decided = self._policy.rule.decide_wave(Evidence.of(encoded, predictions), watch=watch, fresh=fresh, now=now)
         calibrated = [
-            Prediction(scores, prediction.tokens, prediction.truncated)
+            Prediction(scores, prediction.tokens, prediction.truncated, prediction.energy)
             for scores, prediction in zip(decided.scores, predictions, strict=True)
         ]
         return list(zip(calibrated, decided.decisions, strict=True)), decided.drift
@@ -278,5 +278,6 @@ class Pipeline:
 
 def _count(tally: Tally, decision: Decision) -> None:
     tally.outcomes[decision.outcome] += 1
-    tally.labels.update(decision.labels)
+    if decision.outcome is Outcome.ACCEPTED:
+        tally.labels.update(decision.labels)
     tally.reasons.update(decision.reasons)

@@ -75,11 +75,15 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The model's scores for one text: float32 [labels], probabilities (softmax or sigmoid), all finite."""
+    """The model's scores for one text: float32 [labels], probabilities (softmax or sigmoid), all finite.
+
+    `energy`: log-sum-exp of the logits that the softmax was made of; None for several labels, or where nobody knows.
+    """
 
     scores: NDArray[np.float32]
     tokens: int
     truncated: bool
+    energy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

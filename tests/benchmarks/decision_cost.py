@@ -30,6 +30,7 @@ def cost() -> dict[str, float]:
             _scores(rng, task),
             [rng.integers(0, 8000, TOKENS, dtype=np.int32) for _ in range(TEXTS)],
             np.zeros(TEXTS, np.bool_),
+            rng.normal(5.0, 2.0, TEXTS),
         )
         table = SurpriseTable(rng.random(8000, np.float32), np.ones(8000, np.bool_), 0.5, 0.3, {0.01: 3.0})
         for name, policy in (("without a policy", None), ("with every rule", _everything(task, rng))):
@@ -65,7 +66,10 @@ def _everything(task: Task, rng: np.random.Generator) -> Policy:
         "created_at": datetime(2026, 1, 1, tzinfo=UTC),
     }
     if task is Task.SINGLE_LABEL:
-        rule: dict[str, Any] = {"kind": "argmax", "min_confidence": 0.5, "min_margin": 0.1, "watched_labels": NAMES[:2]}
+        rule: dict[str, Any] = {"kind": "argmax", "min_confidence": 0.5, "score": "energy"} | {
+            "min_margin": 0.1,
+            "watched_labels": NAMES[:2],
+        }
     else:
         values["label_scaling"] = {name: {"slope": 1.1, "shift": 0.1} for name in NAMES}
         rule = {

@@ -98,6 +98,7 @@ def test_a_line_says_what_calibrate_needs() -> None:
     assert isinstance(encoded, Encoded)
     (prediction,) = stub.predict([encoded]).results
     assert isinstance(prediction, Prediction)
+    assert first["energy"] == prediction.energy
     assert prediction.scores.tolist() == np.array(list(first["scores"].values()), dtype=np.float32).tolist()
 
 

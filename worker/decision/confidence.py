@@ -1,6 +1,6 @@
 """How sure a decision is: named scores in [0, 1], of which a policy chooses one for its thresholds.
 
-The free energy (Liu et al. 2020) is not among them: it needs logits, and from probabilities it is a constant.
+All but the energy are made of calibrated probabilities. The energy needs what softmax takes out of the logits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.decision.evidence import Flags, Scores
+from worker.decision.evidence import Energy, Flags, Scores
 
 Confidence = NDArray[np.float64]
 
@@ -36,6 +36,15 @@ def entropy(scores: Scores) -> Confidence:
         return margin(scores)
     nats = -(wide * np.log(np.where(wide > 0, wide, 1.0))).sum(axis=1)
     return np.asarray(np.clip(1.0 - nats / np.log(scores.shape[1]), 0.0, 1.0))
+
+
+def of_energy(log_sums: Energy) -> Confidence:
+    """The log-sum-exp E [texts] of the logits (Liu et al. 2020: minus the free energy, at temperature 1).
+
+    Told as (1 + E / (1 + |E|)) / 2: in [0, 1] and in the same order, which is all that thresholds and promises use.
+    """
+    wide = log_sums.astype(np.float64)
+    return np.asarray((1.0 + wide / (1.0 + np.abs(wide))) / 2.0)
 
 
 def mean_emitted(scores: Scores, emitted: Flags) -> Confidence:

@@ -12,7 +12,7 @@ from schemas.review import Reason
 from worker.decision.calibration import Calibration, grouped
 from worker.decision.domain import TextChecks
 from worker.decision.drift import DriftState, DriftWatch
-from worker.decision.evidence import Evidence, Scores
+from worker.decision.evidence import Energy, Evidence, Scores
 from worker.decision.reasons import mark
 from worker.decision.rules import Rule, Verdicts
 from worker.records import Decision
@@ -56,9 +56,9 @@ class Decider:
         """Calibrated probabilities [texts, answers] of what the rule chooses from: the labels, or their groups."""
         return self._in_groups(self.calibration.apply(scores))
 
-    def verdicts(self, scores: Scores) -> Verdicts:
+    def verdicts(self, scores: Scores, energy: Energy | None = None) -> Verdicts:
         """What the rule says of the model's scores [texts, labels], in columns."""
-        return self._rule.judge(self.answer_scores(scores))
+        return self._rule.judge(self.answer_scores(scores), energy)
 
     def decide_wave(
         self,
@@ -74,7 +74,7 @@ class Decider:
         stand, and nothing is accepted if the policy says so (`guarantee_void`).
         """
         scores = self.calibration.apply(evidence.scores)
-        verdicts = self._rule.judge(self._in_groups(scores))
+        verdicts = self._rule.judge(self._in_groups(scores), evidence.energy)
         if self._text_checks is not None:
             self._text_checks.mark(verdicts.marks, evidence)
         if watch is None:

@@ -16,6 +16,7 @@ SCORES = {
     "max_probability": "the probability of the most likely label",
     "margin": "how far the most likely label is ahead of the second",
     "entropy": "1 minus the entropy of the labels over its maximum",
+    "energy": "the log-sum-exp E of the model's logits, told as (1 + E / (1 + |E|)) / 2",
     "mean_emitted": "the mean probability of the labels given",
     "set_probability": "the probability that all labels are as given, were they independent",
 }
@@ -142,7 +143,8 @@ def _checks(policy: Policy) -> Iterator[Check]:
             yield Check(f"{_either(rule.exclusive_labels)} stands beside another", Reason.CONTRADICTION)
     else:
         own = " (some labels have their own)" if rule.thresholds else ""
-        yield Check(f"the confidence is below {rule.min_confidence:.6g}{own}", Reason.LOW_CONFIDENCE)
+        raw = _log_sum(rule.min_confidence) if rule.score == "energy" else ""
+        yield Check(f"the confidence is below {rule.min_confidence:.6g}{raw}{own}", Reason.LOW_CONFIDENCE)
         if isinstance(rule, ArgmaxRule) and rule.min_margin:
             yield Check(f"the two most likely are closer than {rule.min_margin:g}", Reason.SMALL_MARGIN)
     if rule.watched_labels:
@@ -153,6 +155,12 @@ def _checks(policy: Policy) -> Iterator[Check]:
         yield Check("there was a drift alarm", Reason.GUARANTEE_VOID)
     if policy.audit is not None:
         yield Check("it was accepted and is copied by chance", Reason.AUDIT_SAMPLE)
+
+
+def _log_sum(confidence: float) -> str:
+    """The log-sum-exp that the energy's confidence stands for (`of_energy`, inverted)."""
+    told = 2.0 * confidence - 1.0
+    return f" (E below {told / (1.0 - abs(told)):.4g})" if abs(told) < 1.0 else ""
 
 
 def _text_checks(text: TextRules) -> Iterator[Check]:

@@ -9,7 +9,7 @@ from schemas.rules import PerLabelThresholdsRule
 from worker.decision.confidence import ITEM_SCORES
 from worker.decision.evidence import Flags
 from worker.decision.reasons import mark, no_marks
-from worker.decision.rules import Scores, Verdicts
+from worker.decision.rules import Energy, Scores, Verdicts
 
 NEVER = 2.0
 """The threshold of a label that is never given: no probability reaches it."""
@@ -35,7 +35,7 @@ class PerLabelThresholds:
         self._min_confidence = rule.min_confidence or 0.0
         self._confidence = ITEM_SCORES[rule.score or "max_probability"]
 
-    def judge(self, scores: Scores) -> Verdicts:
+    def judge(self, scores: Scores, energy: Energy | None = None) -> Verdicts:  # noqa: ARG002 (the protocol's signature)
         marks = no_marks(len(scores))
         if len(scores) == 0:
             return Verdicts((), np.empty(0), marks)

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from worker.decision.confidence import Confidence
+from worker.decision.evidence import Energy as Energy
 from worker.decision.evidence import Scores as Scores
 from worker.decision.reasons import Marks, reasons_of
 from worker.records import Decision, Outcome
@@ -46,6 +47,9 @@ class Rule(Protocol):
         """The one confidence below which the rule abstains, if it has just one: stated in events."""
         ...
 
-    def judge(self, scores: Scores) -> Verdicts:
-        """A verdict for each row of calibrated probabilities [texts, labels]; there may be no rows."""
+    def judge(self, scores: Scores, energy: Energy | None = None) -> Verdicts:
+        """A verdict for each row of calibrated probabilities [texts, labels]; there may be no rows.
+
+        `energy` [texts]: log-sum-exp of the logits. Where a rule goes by it and it is not known, nothing is accepted.
+        """
         ...

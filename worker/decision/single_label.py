@@ -6,9 +6,9 @@ import numpy as np
 
 from schemas.review import Reason
 from schemas.rules import ArgmaxRule, DoubtLabel, TopLabelRule
-from worker.decision.confidence import SINGLE_SCORES, margin
+from worker.decision.confidence import SINGLE_SCORES, Confidence, margin, of_energy
 from worker.decision.reasons import mark, no_marks
-from worker.decision.rules import Scores, Verdicts
+from worker.decision.rules import Energy, Scores, Verdicts
 
 
 class MostLikely:
@@ -23,22 +23,27 @@ class MostLikely:
         self._answers = [(label,) for label in labels]
         self._thresholds = np.array([own.get(label, rule.min_confidence) for label in labels])
         self._watched = np.isin(labels, rule.watched_labels or ())
-        self._confidence = SINGLE_SCORES[rule.score or "max_probability"]
+        self._score = rule.score or "max_probability"
         self._min_margin = rule.min_margin if isinstance(rule, ArgmaxRule) else None
         self._doubt = rule.doubt_label if isinstance(rule, ArgmaxRule) else None
 
-    def judge(self, scores: Scores) -> Verdicts:
+    def judge(self, scores: Scores, energy: Energy | None = None) -> Verdicts:
         marks = no_marks(len(scores))
         if len(scores) == 0:
             return Verdicts((), np.empty(0), marks)
         best = scores.argmax(axis=1)
-        confidence = self._confidence(scores)
+        confidence = self._confidence(scores, energy)
         mark(marks, ~(confidence >= self._thresholds[best].astype(confidence.dtype)), Reason.LOW_CONFIDENCE)
         if self._min_margin is not None:
             mark(marks, ~(margin(scores) >= self._min_margin), Reason.SMALL_MARGIN)
         mark(marks, self._watched[best], Reason.WATCHED_LABEL)
         verdicts = Verdicts([self._answers[index] for index in best.tolist()], confidence, marks)
         return verdicts if self._doubt is None else _with_doubt(verdicts, scores, self._doubt)
+
+    def _confidence(self, scores: Scores, energy: Energy | None) -> Confidence:
+        if self._score != "energy":
+            return SINGLE_SCORES[self._score](scores)
+        return np.full(len(scores), np.nan) if energy is None else of_energy(energy)
 
 
 def _with_doubt(verdicts: Verdicts, scores: Scores, doubt: DoubtLabel) -> Verdicts:

@@ -16,6 +16,13 @@ def softmax(logits: Scores) -> Scores:
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
+def energies(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The log-sum-exp of each row [texts]; shifted by the row's maximum, so that no finite logits overflow."""
+    wide = logits.astype(np.float64)
+    highest = wide.max(axis=-1)
+    return np.asarray(highest + np.log(np.exp(wide - highest[..., None]).sum(axis=-1)))
+
+
 def sigmoid(logits: Scores) -> Scores:
     """One probability for each logit; the exponent is never positive, so that no finite logit overflows."""
     decay = np.exp(-np.abs(logits))

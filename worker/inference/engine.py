@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.clock import Clock, SystemClock
 from worker.errors import EngineFailed, EngineOverloaded, ModelError, RecordError
-from worker.inference.activation import activate
+from worker.inference.activation import activate, energies
 from worker.inference.forward import ForwardPasses, Row
 from worker.inference.packing import PackingLimits
 from worker.inference.recent import RecentScores
 from worker.inference.tokenization import TextEncoder
 from worker.inference.warmup import CPU_BUDGETS, CUDA_BUDGETS, probe_budget
 from worker.ports import Backend, InferenceStats, Inferred
-from worker.records import Encoded, ModelInfo, Prediction
+from worker.records import Encoded, ModelInfo, Prediction, Task
 
 Scores = NDArray[np.float32]
 
@@ -42,6 +43,13 @@ class EngineOptions:
     max_batch_size: int = 256
     workers: int | None = None
     cache_size: int = 10_000
+
+
+class Scored(NamedTuple):
+    """What is remembered of a text: its scores, and the log-sum-exp of its logits where they went through a softmax."""
+
+    scores: Scores
+    energy: float | None
 
 
 class Engine:
@@ -69,7 +77,7 @@ class Engine:
         self._encoder = encoder
         self._backend = backend
         self._pad_id = pad_id
-        self._recent = RecentScores(self._options.cache_size)
+        self._recent: RecentScores[Scored] = RecentScores(self._options.cache_size)
         limits = PackingLimits(
             max_batch_tokens=self._options.max_batch_tokens or DEFAULT_BATCH_TOKENS,
             max_batch_size=self._options.max_batch_size,
@@ -90,7 +98,7 @@ class Engine:
         keys = [item.ids.tobytes() for item in encoded]
         for position, key in enumerate(keys):
             slots.setdefault(key, position)
-        scores: dict[bytes, Scores | RecordError] = dict(self._recent.find(slots))
+        scores: dict[bytes, Scored | RecordError] = dict(self._recent.find(slots))
         missing = [key for key in slots if key not in scores]
         rows, counts = self._passes.run([encoded[slots[key]].ids for key in missing])
         computed = self._activated(missing, rows)
@@ -130,8 +138,8 @@ class Engine:
     def _on_cuda(self) -> bool:
         return self.info.device.startswith("cuda")
 
-    def _activated(self, keys: Sequence[bytes], rows: Sequence[Row | RecordError]) -> dict[bytes, Scores | RecordError]:
-        outcomes: dict[bytes, Scores | RecordError] = {}
+    def _activated(self, keys: Sequence[bytes], rows: Sequence[Row | RecordError]) -> dict[bytes, Scored | RecordError]:
+        outcomes: dict[bytes, Scored | RecordError] = {}
         solved = []
         for key, row in zip(keys, rows, strict=True):
             if isinstance(row, RecordError):
@@ -139,10 +147,16 @@ class Engine:
             else:
                 solved.append((key, row))
         if solved:
-            scores = activate(np.stack([row for _, row in solved]), self.info.task)
-            scores.setflags(write=False)
-            outcomes |= {key: each for (key, _), each in zip(solved, scores, strict=True)}
+            for (key, _), each in zip(solved, self._scored(np.stack([row for _, row in solved])), strict=True):
+                outcomes[key] = each
         return outcomes
+
+    def _scored(self, logits: Row) -> list[Scored]:
+        scores = activate(logits, self.info.task)
+        scores.setflags(write=False)
+        single = self.info.task is Task.SINGLE_LABEL
+        known: Sequence[float | None] = energies(logits).tolist() if single else [None] * len(logits)
+        return [Scored(*each) for each in zip(scores, known, strict=True)]
 
     def _run_dummy(self, tokens: int) -> None:
         """One pass of about `tokens` tokens: texts of an ordinary length, of padding ids that count as real."""
@@ -151,7 +165,7 @@ class Engine:
         self._backend.run(np.full(shape, self._pad_id, dtype=np.int64), np.ones(shape, dtype=np.int64))
 
 
-def _result(item: Encoded, scores: Scores | RecordError) -> Prediction | RecordError:
-    if isinstance(scores, RecordError):
-        return scores
-    return Prediction(scores, tokens=item.tokens, truncated=item.truncated)
+def _result(item: Encoded, scored: Scored | RecordError) -> Prediction | RecordError:
+    if isinstance(scored, RecordError):
+        return scored
+    return Prediction(scored.scores, tokens=item.tokens, truncated=item.truncated, energy=scored.energy)

@@ -5,25 +5,23 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from typing import Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-Scores = NDArray[np.float32]
+Scored = TypeVar("Scored")
 
 
-class RecentScores:
+class RecentScores(Generic[Scored]):
     """Least-recently-used scores by the bytes of the token ids; at most `capacity` of them (0: none). Thread-safe."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._scores: OrderedDict[bytes, Scores] = OrderedDict()
+        self._scores: OrderedDict[bytes, Scored] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._scores)
 
-    def find(self, keys: Iterable[bytes]) -> dict[bytes, Scores]:
+    def find(self, keys: Iterable[bytes]) -> dict[bytes, Scored]:
         """The known ones among `keys`, each made the most recent."""
         found = {}
         with self._lock:
@@ -34,7 +32,7 @@ class RecentScores:
                     found[key] = scores
         return found
 
-    def remember(self, scores: Mapping[bytes, Scores]) -> None:
+    def remember(self, scores: Mapping[bytes, Scored]) -> None:
         """Keep these, forgetting the least recently used above the capacity."""
         if not self._capacity:
             return

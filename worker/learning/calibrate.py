@@ -30,10 +30,10 @@ from worker.decision.reasons import no_marks
 from worker.errors import DataError, PolicyError
 from worker.learning.audit import audit_strata
 from worker.learning.calibration import CalibrationQuality, fit_multi, fit_single, quality
-from worker.learning.choices import Risk, Scaling
+from worker.learning.choices import Risk, Scaling, Score
 from worker.learning.choosing import Chosen, Proof, choose
 from worker.learning.drift_reference import drift_check
-from worker.learning.evaluate import RETAKE, judge_observed, mark_texts
+from worker.learning.evaluate import NO_ENERGY, RETAKE, judge_observed, mark_texts
 from worker.learning.label_losses import grouped_truth
 from worker.learning.metrics import Judged
 from worker.learning.observed import Observed
@@ -84,6 +84,8 @@ def calibrate(found: Observed, wishes: Wishes, *, now: datetime) -> Calibrated:
     if found.recorded is not None and found.recorded.calibrated:
         raise DataError(f"the scores in these lines were calibrated by a policy: {RETAKE}")
     wishes.check(model.labels, multi_label=found.multi_label)
+    if wishes.score is Score.ENERGY and found.energy is None:
+        raise PolicyError(NO_ENERGY)
     fit, rows = _parts(found)
     calibration = _fitted(found, fit, wishes.scaling)
     scores = np.asarray(calibration.apply(found.scores), dtype=np.float32)
@@ -160,7 +162,16 @@ def _proof(
     marks = no_marks(len(found))
     if text is not None:
         mark_texts(marks, text, found)
-    return Proof(answers, scores, truth, fit=fit, rows=rows, blocked=marks != 0, multi_label=found.multi_label)
+    return Proof(
+        answers,
+        scores,
+        truth,
+        fit=fit,
+        rows=rows,
+        blocked=marks != 0,
+        multi_label=found.multi_label,
+        energy=found.energy,
+    )
 
 
 def _text_rules(found: Observed, wishes: TextWishes) -> TextRules | None:

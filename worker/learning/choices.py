@@ -32,6 +32,7 @@ class Score(StrEnum):
     MAX_PROBABILITY = "max_probability"
     MARGIN = "margin"
     ENTROPY = "entropy"
+    ENERGY = "energy"
     MEAN_EMITTED = "mean_emitted"
     SET_PROBABILITY = "set_probability"
 

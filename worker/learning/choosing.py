@@ -36,6 +36,8 @@ Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
 
+SINGLE = (Score.MAX_PROBABILITY, Score.MARGIN, Score.ENTROPY)
+"""Scores that need probabilities only."""
 FEW_TARGETS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Easier targets where trying one takes a while."""
 
@@ -45,7 +47,8 @@ class Proof:
     """n texts: calibrated `scores` float32 and `truth` bool [n, answers] of what the rule chooses from.
 
     `fit`: rows that set F1 thresholds and zones. `rows`: those that prove the promise; disjoint for multi-label models.
-    `blocked` bool [n]: texts that go to review for what they are, not for their scores.
+    `blocked` bool [n]: texts that go to review for what they are, not for their scores. `energy` [n]:
+    log-sum-exp of the logits, where it is known.
     """
 
     answers: tuple[str, ...]
@@ -55,10 +58,11 @@ class Proof:
     rows: Places
     blocked: Flags
     multi_label: bool
+    energy: Numbers | None = None
 
     def confidence(self, rule: Rule) -> Numbers:
         """How sure the rule is of each text [n]; no number where it sends it to review whatever the threshold."""
-        verdicts = rule.judge(self.scores)
+        verdicts = rule.judge(self.scores, self.energy)
         named = np.array([bool(set(answer) <= set(self.answers)) for answer in verdicts.answers], dtype=np.bool_)
         return np.where((verdicts.marks == 0) & ~self.blocked & named, verdicts.confidence, np.nan)
 
@@ -107,7 +111,9 @@ def _one_answer(proof: Proof, wishes: Wishes, risk: Risk) -> Chosen:
     """The most likely answer: one threshold, or one for each answer."""
     best = proof.scores.argmax(axis=1)
     loss = (~proof.truth[np.arange(len(best)), best]).astype(np.float64)
-    usual = (Score.MAX_PROBABILITY,) if proof.multi_label else (Score.MAX_PROBABILITY, Score.MARGIN, Score.ENTROPY)
+    usual = (Score.MAX_PROBABILITY,) if proof.multi_label else SINGLE
+    if proof.energy is not None and not proof.multi_label:
+        usual = (*usual, Score.ENERGY)
     drafts = {name: _single_draft(wishes, name, proof) for name in _scores(wishes, usual)}
     confidences = {name: proof.confidence(MostLikely(proof.answers, rule)) for name, rule in drafts.items()}
     name, areas = _best(confidences, loss, proof.fit)

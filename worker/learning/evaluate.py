@@ -29,6 +29,7 @@ from worker.ports import Classifier
 from worker.records import ModelInfo
 
 RETAKE = "classify the texts again with --no-policy"
+NO_ENERGY = f"the score energy needs the model's logits, and these predictions were written without: {RETAKE}"
 
 
 def judge_model(
@@ -68,7 +69,9 @@ def judge_observed(found: Observed, policy: Policy | None, *, min_confidence: fl
 
 def decided(found: Observed, rule: Decider, *, policy: Policy | None) -> Judged:
     """What the rule and the policy's checks of the texts say of what was observed."""
-    verdicts = rule.verdicts(found.scores)
+    if policy is not None and policy.rule.score == "energy" and found.energy is None:
+        raise PolicyError(NO_ENERGY)
+    verdicts = rule.verdicts(found.scores, found.energy)
     marks = verdicts.marks.copy()
     if policy is not None and policy.text is not None:
         mark_texts(marks, policy.text, found)

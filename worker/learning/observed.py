@@ -24,6 +24,7 @@ from worker.records import Encoded, ModelInfo, Outcome, Task
 
 Result = TypeVar("Result")
 Flags = NDArray[np.bool_]
+Energy = NDArray[np.float64]
 
 CHUNK = 2048
 """Texts that are handed to the engine at once: enough to pack well, few enough to show progress."""
@@ -53,8 +54,9 @@ class Recorded:
 class Observed:
     """n texts: `scores` float32 [n, labels] as the model gave them, `truth` and `truncated` bool.
 
-    `texts` and `labels` are what the rows said. `tokens` is None without a table of token surprise; `recorded` without
-    a decision that stood beside the scores. `dead`: rows that could not be classified, and are not among the n.
+    `texts` and `labels` are what the rows said. `tokens` is None without a table of token surprise; `energy` float64
+    [n] (log-sum-exp of the logits) where it is not known of every text; `recorded` without a decision that stood beside
+    the scores. `dead`: rows that could not be classified, and are not among the n.
     `model.precision` is empty where the lines do not say what ran the model.
     """
 
@@ -65,6 +67,7 @@ class Observed:
     texts: Sequence[str]
     labels: Sequence[tuple[str, ...]]
     tokens: Tokens | None = None
+    energy: Energy | None = None
     recorded: Recorded | None = None
     dead: int = 0
 
@@ -93,12 +96,15 @@ def observe(
     Raises DataError when a text cannot be classified or a label is none of the model's.
     """
     scores: list[NDArray[np.float32]] = []
+    energies: list[float | None] = []
     encoded: list[Encoded] = []
     for start in range(0, len(data), CHUNK):
         texts = data.texts[start : start + CHUNK]
         chunk = [_good(item, start + place) for place, item in enumerate(classifier.encode(texts), start=1)]
         results = classifier.predict(chunk).results
-        scores += [_good(item, start + place).scores for place, item in enumerate(results, start=1)]
+        solved = [_good(item, start + place) for place, item in enumerate(results, start=1)]
+        scores += [item.scores for item in solved]
+        energies += [item.energy for item in solved]
         encoded += chunk
         progress(len(texts))
     where = [f"text {number}" for number in range(1, len(data) + 1)]
@@ -112,6 +118,7 @@ def observe(
         tokens=None
         if surprise is None
         else Tokens(*surprise.judge([item.ids for item in encoded]), surprise.fingerprint),
+        energy=_energy(energies),
     )
 
 
@@ -136,6 +143,7 @@ def read_observed(path: Path, fields: Fields | None = None) -> Observed:
         truncated=np.array([line.truncated for line in lines]),
         texts=[line.text for line in lines],
         labels=[line.truth for line in lines],
+        energy=_energy([line.energy for line in lines]),
         recorded=_recorded(rows, lines),
         dead=len(everything) - len(rows),
     )
@@ -151,6 +159,7 @@ class _Line:
     text: str
     truncated: bool
     domain: Mapping[str, Any] | None
+    energy: float | None
 
 
 def _line(row: Row, info: ModelInfo, fields: Fields) -> _Line:
@@ -169,6 +178,7 @@ def _line(row: Row, info: ModelInfo, fields: Fields) -> _Line:
             text=str(payload.get(fields.text, "")),
             truncated=bool(event.get("truncated", False)),
             domain=event.get("domain"),
+            energy=None if event.get("energy") is None else _number(event["energy"], row),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _no_line(row) from error
@@ -212,6 +222,10 @@ def _tokens(lines: Sequence[_Line]) -> Tokens | None:
         np.array([domain["content_tokens"] for domain in known], dtype=np.int64),
         known[0]["table"],
     )
+
+
+def _energy(known: Sequence[float | None]) -> Energy | None:
+    return None if None in known else np.array(known, dtype=np.float64)
 
 
 def _truth(labels: Sequence[tuple[str, ...]], info: ModelInfo, where: Sequence[str]) -> Flags:

@@ -15,7 +15,7 @@ from worker.learning.guarantees import Promise
 
 SETS = frozenset({Risk.WRONG_EMITTED, Risk.EXACT_MATCH_ERROR})
 SINGLE_RISKS = frozenset({Risk.SELECTIVE_RISK, Risk.LABEL_RISK})
-SINGLE_SCORES = frozenset({Score.BEST, Score.MAX_PROBABILITY, Score.MARGIN, Score.ENTROPY})
+SINGLE_SCORES = frozenset({Score.BEST, Score.MAX_PROBABILITY, Score.MARGIN, Score.ENTROPY, Score.ENERGY})
 ITEM_SCORES = frozenset({Score.BEST, Score.MAX_PROBABILITY, Score.MEAN_EMITTED, Score.SET_PROBABILITY})
 CHOOSERS = frozenset({Method.LTT, Method.SGR, Method.EMPIRICAL})
 """The methods that choose a threshold by a target."""

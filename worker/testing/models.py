@@ -48,11 +48,14 @@ class StubClassifier:
     def _predicted(self, text: Encoded) -> Prediction | RecordError:
         if self._poison in text.ids.tobytes():
             return RecordError(Stage.INFERENCE, DeadReason.INFERENCE_FAILED, "the model fails on this text")
-        return Prediction(self._scores(text.ids), text.tokens, text.truncated)
+        logits = self._logits(text.ids)
+        energy = float(np.logaddexp.reduce(logits)) if self.info.task is Task.SINGLE_LABEL else None
+        return Prediction(self._scores(logits), text.tokens, text.truncated, energy)
 
-    def _scores(self, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-        seed = zlib.crc32(ids.tobytes())
-        logits = np.random.default_rng(seed).normal(scale=3.0, size=len(self.info.labels))
+    def _logits(self, ids: NDArray[np.int32]) -> NDArray[np.float64]:
+        return np.random.default_rng(zlib.crc32(ids.tobytes())).normal(scale=3.0, size=len(self.info.labels))
+
+    def _scores(self, logits: NDArray[np.float64]) -> NDArray[np.float32]:
         if self.info.task is Task.MULTI_LABEL:
             return np.asarray(1 / (1 + np.exp(-logits)), dtype=np.float32)
         exponentials = np.exp(logits - logits.max())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tests.tiny_bert import Weights, checkpoint_folder, exported_folder
 from worker.errors import EngineLost
-from worker.inference.activation import activate
+from worker.inference.activation import activate, energies
 from worker.inference.cpus import WorkerPlan
 from worker.ports import Backend
 from worker.records import Task
@@ -109,6 +109,16 @@ def test_the_long_text_does_not_change_the_short_one(subject: Subject) -> None:
     beside = scores(subject, [long, short, long])[1]
 
     np.testing.assert_allclose(beside, scores(subject, [short])[0], atol=subject.tolerance)
+
+
+def test_the_energy_is_the_texts_own(subject: Subject) -> None:
+    """The log-sum-exp of a text's logits, too, depends on neither its neighbours nor the padding."""
+    texts = [[9, 10, 11], [5 + n for n in range(40)]]
+    alone = np.concatenate([energies(subject.backend.run(*padded([text]))) for text in texts])
+
+    together = energies(subject.backend.run(*padded(texts, length=50)))
+
+    np.testing.assert_allclose(together, alone, rtol=subject.tolerance, atol=5 * subject.tolerance)
 
 
 def test_as_many_calls_at_once_as_it_says(subject: Subject) -> None:

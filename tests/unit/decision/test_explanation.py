@@ -54,6 +54,14 @@ def test_every_rule_has_its_reason() -> None:
     assert 2 == len(said.notes)
 
 
+def test_a_threshold_on_the_energy_is_also_told_in_logits() -> None:
+    """What the confidence is, and which log-sum-exp the threshold stands for."""
+    said = explain(policy(argmax(0.75, score="energy")))
+
+    assert "log-sum-exp E of the model's logits" in said.answers
+    assert "the confidence is below 0.75 (E below 1)" == said.checks[0].when
+
+
 def test_every_rule_of_several_labels_has_its_reason() -> None:
     """Multi-label, with three zones."""
     rule = per_label(

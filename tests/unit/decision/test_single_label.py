@@ -63,6 +63,26 @@ def test_confidence_is_the_score_the_policy_names(score: str, confidence: float)
     assert pytest.approx(confidence, abs=1e-4) == decision.confidence
 
 
+def test_the_energy_is_of_the_logits_and_within_the_bounds_of_a_confidence() -> None:
+    """Thresholds compare with it, in the order of the log-sum-exp, however large that is."""
+    rule = MostLikely(LABELS, argmax(0.5, score="energy"))
+
+    decisions = rule.judge(scores(*[(0.6, 0.3, 0.1)] * 5), np.array([-1e4, -1.0, 0.0, 1.0, 1e4])).decisions()
+
+    assert pytest.approx([0.0, 0.25, 0.5, 0.75, 1.0], abs=1e-4) == [each.confidence for each in decisions]
+    assert [Outcome.ABSTAINED] * 2 + [Outcome.ACCEPTED] * 3 == [each.outcome for each in decisions]
+
+
+@pytest.mark.parametrize("energy", [None, np.array([np.nan])])
+def test_nothing_is_accepted_by_an_energy_that_is_not_known(energy: np.ndarray | None) -> None:
+    """However sure the probabilities are, and without any threshold."""
+    rule = MostLikely(LABELS, argmax(0.0, score="energy"))
+
+    (decision,) = rule.judge(scores((1.0, 0.0, 0.0)), energy).decisions()
+
+    assert (Outcome.ABSTAINED, 0.0) == (decision.outcome, decision.confidence)
+
+
 def test_every_score_is_lowest_for_a_tie_of_all_and_highest_for_certainty() -> None:
     """Scores lie between 0 and 1, and the surest text has 1."""
     for score, lowest in (("max_probability", 1 / 3), ("margin", 0.0), ("entropy", 0.0)):

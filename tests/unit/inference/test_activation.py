@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from worker.inference.activation import activate
+from worker.inference.activation import activate, energies
 from worker.records import Task
 
 LOGITS = arrays.arrays(
@@ -39,6 +39,16 @@ def test_known_values() -> None:
 
     np.testing.assert_allclose(activate(logits, Task.SINGLE_LABEL), [[0.125, 0.25, 0.625]], rtol=1e-6)
     np.testing.assert_allclose(activate(logits, Task.MULTI_LABEL), [[0.5, 2 / 3, 5 / 6]], rtol=1e-6)
+
+
+def test_the_energy_is_what_a_softmax_takes_out() -> None:
+    """Probabilities are the exponentials of the logits minus it, at the extremes too."""
+    logits = np.array([[1.0, 2.0, 5.0], [1e4, -1e4, 0.0], [-1e4, -1e4, -1e4]], dtype=np.float32)
+
+    found = energies(logits)
+
+    np.testing.assert_allclose(np.exp(logits - found[:, None]), activate(logits, Task.SINGLE_LABEL), atol=1e-6)
+    np.testing.assert_allclose(found, [np.log(np.exp([1.0, 2.0, 5.0]).sum()), 1e4, np.log(3.0) - 1e4])
 
 
 def test_one_label() -> None:

@@ -67,6 +67,22 @@ def test_activation_by_task() -> None:
     np.testing.assert_allclose(single, odds / odds.sum(), rtol=1e-4)
 
 
+def test_the_energy_goes_with_the_scores_of_one_label() -> None:
+    """Also when they are remembered; several labels have none."""
+    subject = engine(StubBackend())
+    (first,) = classify(subject, ["w1 w2"]).results
+    (again,) = classify(subject, ["w1 w2"]).results
+    (several,) = classify(engine(StubBackend(), model=info(task=Task.MULTI_LABEL)), ["w1 w2"]).results
+
+    assert isinstance(first, Prediction)
+    assert isinstance(again, Prediction)
+    assert isinstance(several, Prediction)
+    odds = several.scores / (1 - several.scores)
+    assert pytest.approx(np.log(odds.sum()), rel=1e-4) == first.energy
+    assert first.energy == again.energy
+    assert several.energy is None
+
+
 def test_identical_texts_are_computed_once() -> None:
     """Repeats within a request and of recent requests cost no forward pass, and are counted."""
     backend = StubBackend()

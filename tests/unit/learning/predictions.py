@@ -53,6 +53,12 @@ def with_tokens(found: Observed, surprise: Sequence[float], content: Sequence[in
     return Observed(**{**vars(found), "tokens": tokens})
 
 
+def with_energy(found: Observed) -> Observed:
+    """As if surer texts had larger logits."""
+    energy = 10.0 * found.scores.max(axis=1).astype(np.float64)
+    return Observed(**{**vars(found), "energy": energy})
+
+
 def write(path: Path, found: Observed, **changes: Any) -> Path:
     """The lines that `classify` would have written of these texts, the most likely label accepted."""
     lines = []
@@ -68,6 +74,7 @@ def write(path: Path, found: Observed, **changes: Any) -> Path:
             "truncated": bool(found.truncated[row]),
             "payload": {"text": found.texts[row], **({"labels": truth} if found.multi_label else {"label": truth[0]})},
             "engine": {"backend": "openvino", "precision": "float32"},
+            "energy": None if found.energy is None else float(found.energy[row]),
             "domain": None
             if found.tokens is None
             else {

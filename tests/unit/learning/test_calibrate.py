@@ -10,7 +10,7 @@ import pytest
 
 from schemas.policy import dump_policy, parse_policy
 from schemas.rules import ArgmaxRule, DoubtLabel, PerLabelThresholdsRule
-from tests.unit.learning.predictions import LABELS, multi, observed, single, with_tokens
+from tests.unit.learning.predictions import LABELS, multi, observed, single, with_energy, with_tokens
 from worker.errors import ConfigError, DataError, PolicyError, UsageError
 from worker.learning.calibrate import Calibrated, calibrate
 from worker.learning.choices import LabelThresholds, Method, Risk, Scaling, Score
@@ -414,6 +414,28 @@ def test_wishes_that_do_not_go_together(task: str, wishes: dict[str, Any], messa
         made(found, **wishes)
 
     assert 1 == len(str(caught.value).splitlines())
+
+
+def test_the_energy_is_chosen_by_name() -> None:
+    """It keeps a promise like any score; here it orders texts as the highest probability does."""
+    found = with_energy(single(900))
+
+    by_energy = made(found, 0.05, score=Score.ENERGY)
+    by_probability = made(found, 0.05, score=Score.MAX_PROBABILITY)
+
+    assert "energy" == by_energy.policy.rule.score
+    assert by_energy.after.accepted.tolist() == by_probability.after.accepted.tolist()
+    assert {"max_probability", "margin", "entropy", "energy"} == set(made(found).chosen.score_areas)
+
+
+def test_the_energy_cannot_be_chosen_where_it_is_not_known() -> None:
+    """One line says what is missing, to whoever calibrates and to whoever evaluates."""
+    by_energy = made(with_energy(single(500)), score=Score.ENERGY).policy
+
+    with pytest.raises(PolicyError, match="the score energy needs the model's logits"):
+        made(single(500), score=Score.ENERGY)
+    with pytest.raises(PolicyError, match="the score energy needs the model's logits"):
+        judge_observed(single(500), by_energy)
 
 
 def test_scores_of_extreme_models() -> None:

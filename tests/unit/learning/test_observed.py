@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.learning.predictions import multi, single, with_tokens, write
+from tests.unit.learning.predictions import multi, single, with_energy, with_tokens, write
 from worker.decision.domain import SurpriseTable
 from worker.errors import DataError
 from worker.learning.datasets import LabelledTexts
@@ -31,6 +31,8 @@ def test_a_model_is_run_over_all_texts() -> None:
     assert [False, False, True] == found.truncated.tolist()
     assert (3, None, [3]) == (len(found), found.tokens, told)
     assert found.scores.sum(axis=1) == pytest.approx(1.0)
+    assert found.energy is not None
+    assert (3,) == found.energy.shape
 
 
 def test_tokens_are_measured_where_there_is_a_table() -> None:
@@ -67,12 +69,15 @@ def test_a_label_that_is_none_of_the_models() -> None:
         observe(StubClassifier(), texts)
 
 
-@pytest.mark.parametrize("found", [single(20), multi(20), with_tokens(single(20), [1.5] * 20, [3] * 20)])
+@pytest.mark.parametrize(
+    "found", [single(20), multi(20), with_tokens(single(20), [1.5] * 20, [3] * 20), with_energy(single(20))]
+)
 def test_lines_say_the_same_as_the_model(tmp_path: Path, found: object) -> None:
-    """Every digit of the scores, the truth, the tokens, the fingerprint, the engine."""
+    """Every digit of the scores, the truth, the tokens, the energy, the fingerprint, the engine."""
     again = read_observed(write(tmp_path / "lines.jsonl", found))  # type: ignore[arg-type]
 
     assert vars(found)["scores"].tolist() == again.scores.tolist()
     assert vars(found)["truth"].tolist() == again.truth.tolist()
     assert (vars(found)["model"], found.fingerprint) == (again.model, again.fingerprint)  # type: ignore[attr-defined]
     assert (vars(found)["tokens"] is None) is (again.tokens is None)
+    assert np.array_equal(vars(found)["energy"], again.energy)
