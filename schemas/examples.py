@@ -137,6 +137,7 @@ CLASSIFIED: Final = ClassifiedText(
     processed_at=_MADE_AT,
     payload={"text": "i feel so lucky to have friends like these", "label": "joy"},
     engine=Engine(backend="openvino", precision="float32"),
+    energy=5.273,
     domain=Domain(surprise=-1.274, content_tokens=9, table=_TABLE),
 )
 
