@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 
 class Registry(ThreadingHTTPServer):
-    """Schemas by subject; `credentials` are asked for if they are set, `answer` replaces every answer."""
+    """Schemas by subject; `credentials` are asked for if they are set, `answer` replaces every answer, and
+    `location` is the header of that name in them; `asked` are the methods and credentials that arrived."""
 
     daemon_threads = True
 
@@ -22,6 +23,8 @@ class Registry(ThreadingHTTPServer):
         self.ids: dict[str, int] = {}
         self.credentials: tuple[str, str] | None = None
         self.answer: tuple[int, bytes] | None = None
+        self.location: str | None = None
+        self.asked: list[tuple[str, str | None]] = []
 
     @property
     def url(self) -> str:
@@ -47,7 +50,13 @@ class Registry(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Registry
 
+    def do_GET(self) -> None:
+        """No verb of the worker's."""
+        self.server.asked.append((self.command, self.headers["authorization"]))
+        self.send_error(405)
+
     def do_POST(self) -> None:
+        self.server.asked.append((self.command, self.headers["authorization"]))
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         assert body["schemaType"] == "JSON"
         credentials = self.server.credentials
@@ -60,6 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
             status, told = self.server.answered(self.path, body)
             answer = json.dumps(told).encode()
         self.send_response(status)
+        if self.server.location is not None:
+            self.send_header("location", self.server.location)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)

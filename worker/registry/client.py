@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit
-from urllib.request import HTTPSHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from worker.errors import ConfigError, RegistryError
 
@@ -42,7 +42,7 @@ class SchemaRegistry:
         if credentials is not None:
             token = base64.b64encode(":".join(credentials).encode()).decode()
             self._headers["Authorization"] = f"Basic {token}"
-        self._opener = build_opener(HTTPSHandler(context=_tls(ca_file)))
+        self._opener = build_opener(HTTPSHandler(context=_tls(ca_file)), _Stay())
 
     def register(self, subject: str, schema: Mapping[str, Any]) -> int:
         """The schema's id under the subject; a new version unless it is there already. Raises RegistryError."""
@@ -62,7 +62,10 @@ class SchemaRegistry:
             with self._opener.open(request, timeout=self._timeout_s) as response:
                 answer = json.load(response)
         except HTTPError as error:
-            reason = _reason(error)
+            with error:
+                if 300 <= error.code < 400:
+                    raise RegistryError(f"{self._url}: {_moved(error)}") from None
+                reason = _reason(error)
             refused = _NotThere if error.code == 404 and reason.code in NOT_THERE else RegistryError
             raise refused(f"{self._url}: the registry answers {error.code}{reason.text}") from None
         except (URLError, OSError, HTTPException) as error:
@@ -79,6 +82,13 @@ NOT_THERE = frozenset({40401, 40402, 40403})
 """Subject, version or schema not found; a 404 without one of these is another server's, or another path."""
 
 
+class _Stay(HTTPRedirectHandler):
+    """Follows no redirect: the password would go along to another host, and a POST would become a GET."""
+
+    def redirect_request(self, *_: object) -> None:
+        """No other request."""
+
+
 class _NotThere(RegistryError):
     """The registry does not know the subject, or not this schema under it."""
 
@@ -89,6 +99,19 @@ class _Reason:
     def __init__(self, code: int | None, text: str) -> None:
         self.code = code
         self.text = text
+
+
+def _moved(error: HTTPError) -> str:
+    """Where it moved to, without what may be a secret in that address."""
+    try:
+        address = urlsplit(error.headers.get("Location", ""))
+        where = f" to {address.scheme}://{address.netloc.rpartition('@')[2]}" if address.netloc else ""
+    except ValueError:
+        where = ""
+    return (
+        f"the registry answers {error.code}, a redirect{where}, which is not followed: "
+        "name the address it moved to as the registry's URL"
+    )
 
 
 def _reason(error: HTTPError) -> _Reason:

@@ -76,6 +76,32 @@ def test_every_refusal_is_one_line(listening: Registry, answer: tuple[int, bytes
         SchemaRegistry(listening.url).find("subject", SCHEMA)
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(listening: Registry, status: int) -> None:
+    """The password stays with the host it was given for, and the refusal says where the registry went."""
+    listening.answer = (status, b"")
+    with registry() as elsewhere:
+        listening.location = elsewhere.url.replace("://", "://user:hunter2@") + "/subjects/subject"
+        client = SchemaRegistry(listening.url, credentials=("worker", "secret"))
+
+        with pytest.raises(
+            RegistryError, match=f"answers {status}.*to http://127.0.0.1:{elsewhere.server_port}"
+        ) as told:
+            client.register("subject", SCHEMA)
+
+    assert [] == elsewhere.asked
+    assert "name the address it moved to" in str(told.value)
+    assert "hunter2" not in str(told.value)
+
+
+def test_a_redirect_to_nowhere_is_told(listening: Registry) -> None:
+    """Without an address there is none to name."""
+    listening.answer = (302, b"")
+
+    with pytest.raises(RegistryError, match="answers 302, a redirect, which is not followed"):
+        SchemaRegistry(listening.url).find("subject", SCHEMA)
+
+
 def test_a_registry_that_is_away_is_told() -> None:
     """Nobody listens there."""
     (nobody,) = free_ports(1)
