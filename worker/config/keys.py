@@ -12,6 +12,7 @@ from worker.config.section import DELIMITER, PREFIX
 from worker.config.settings import Settings
 
 SECURITY = "kafka.security"
+REGISTRY = "schema_registry"
 PASSWORD = f"{SECURITY}.password"
 _NEAR_ENOUGH = 0.6
 
@@ -39,7 +40,7 @@ class Key:
     @property
     def sensitive(self) -> bool:
         """A wrong value may be a secret in the wrong place: not repeated in errors."""
-        return self.path.startswith(SECURITY)
+        return self.path.startswith((f"{SECURITY}.", f"{REGISTRY}."))
 
 
 def variable(path: str) -> str:

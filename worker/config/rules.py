@@ -11,10 +11,13 @@ from worker.config.keys import PASSWORD, variable
 from worker.config.registry_section import RegistrySettings
 from worker.config.settings import Settings
 
+HIGHEST_PORT = 65_535
+
 
 def problems(settings: Settings) -> Iterator[str]:
     """A line for each rule broken. Opens the files that the settings name, and nothing else."""
     yield from _client(settings.kafka)
+    yield from _ports(settings.kafka)
     yield from _topics(settings.kafka)
     yield from _sasl(settings.kafka.security)
     yield from _tls(settings.kafka.security)
@@ -25,6 +28,12 @@ def problems(settings: Settings) -> Iterator[str]:
 def _client(kafka: KafkaSettings) -> Iterator[str]:
     if kafka.client != "kafka-python":
         yield f"kafka.client: {kafka.client} cannot be used in this version, use kafka-python"
+
+
+def _ports(kafka: KafkaSettings) -> Iterator[str]:
+    ports = [int(server.rpartition(":")[2]) for server in kafka.bootstrap_servers.split(",")]
+    if not all(1 <= port <= HIGHEST_PORT for port in ports):
+        yield f"kafka.bootstrap_servers: a port is a number from 1 to {HIGHEST_PORT}"
 
 
 def _topics(kafka: KafkaSettings) -> Iterator[str]:

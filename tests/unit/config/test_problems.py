@@ -216,11 +216,38 @@ def test_a_file_that_is_not_utf8_is_one_line(tmp_path: Path) -> None:
         "kafka: {delivery: hunter2}",
         "kafka: {security: hunter2}",
         "kafka: {bootstrap_servers: 'me:hunter2@broker'}",
+        "schema_registry: {username: [hunter2]}",
+        "schema_registry: {url: 'http://r', username: u, password_file: hunter2}",
     ],
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(config_file: WriteFile, text: str) -> None:
     """Errors end up in logs that more people read than the secret is for."""
     assert "hunter2" not in "".join(problems(config_file(text)))
+
+
+@pytest.mark.parametrize(
+    "section", ["kafka: {security: {password_file: 4711}}", "schema_registry: {password_file: 4711}"]
+)
+def test_a_password_of_digits_in_the_wrong_place_is_not_repeated(config_file: WriteFile, section: str) -> None:
+    """Other keys' numbers are."""
+    (said,) = problems(config_file(section))
+
+    assert said.endswith("password_file: got a number, expected a readable file or null")
+
+
+@pytest.mark.parametrize("port", [0, 65_536, 99_999])
+def test_a_port_that_is_none_is_refused(config_file: WriteFile, port: int) -> None:
+    """Also behind brokers whose ports are right."""
+    found = problems(config_file(f"kafka: {{bootstrap_servers: 'one:9092, two:{port}'}}"))
+
+    assert found == ["kafka.bootstrap_servers: a port is a number from 1 to 65535"]
+
+
+def test_the_highest_port_is_one(config_file: WriteFile) -> None:
+    """The range has both its ends."""
+    loaded = load(config_file("kafka: {bootstrap_servers: 'one:1,two:65535'}"))
+
+    assert loaded.kafka.bootstrap_servers == "one:1,two:65535"
 
 
 def test_a_wrong_password_variable_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
