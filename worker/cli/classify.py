@@ -6,14 +6,14 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from worker.errors import ConfigError, DataError
+from worker.errors import ConfigError, DataError, EmostreamError
 from worker.files import InputFormat
 
 if TYPE_CHECKING:
@@ -125,12 +125,28 @@ def _write(waves: Iterable[Classified], sink: BinaryIO, source: BinaryIO, *, pos
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("loading", total=size)
         for wave in waves:
-            sink.write(wave.lines)
-            sink.flush()
+            _put(wave.lines, sink)
             outcomes += wave.outcomes
             progress.update(bar, completed=source.tell() if size else 0, description=f"{outcomes.total():,} texts")
     if console.is_terminal:
         console.print(", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common()) or "no texts")
+
+
+class OutputFailed(EmostreamError):
+    """The output takes no more: its file system is full, or gone."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the output cannot be written, what is there is not whole: {error.strerror or error}")
+
+
+def _put(lines: bytes, sink: BinaryIO) -> None:
+    try:
+        sink.write(lines)
+        sink.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputFailed(error) from error
 
 
 def _pointer_and_column(text_field: str) -> tuple[str, str | None]:
@@ -158,10 +174,12 @@ def _opened_output(path: Path, source: Path) -> Iterator[BinaryIO]:
     if path == STANDARD_STREAM:
         try:
             yield sys.stdout.buffer
-        except BrokenPipeError:
-            # The reader has seen enough (`| head`); nothing may be left for the interpreter to flush at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # the reader has seen enough (`| head`)
+            _forget_stdout()
             raise typer.Exit(1) from None
+        except OutputFailed:
+            _forget_stdout()
+            raise
         return
     if source != STANDARD_STREAM and path.exists() and path.samefile(source):
         raise DataError(f"{path}: input and output are the same file: name another --output")
@@ -169,8 +187,21 @@ def _opened_output(path: Path, source: Path) -> Iterator[BinaryIO]:
         file = path.open("wb")
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}") from error
-    with file:
+    try:
         yield file
+    except BaseException:
+        with suppress(OSError):  # it would only repeat what is raised already
+            file.close()
+        raise
+    try:
+        file.close()
+    except OSError as error:
+        raise OutputFailed(error) from error
+
+
+def _forget_stdout() -> None:
+    """Nothing may be left for the interpreter to flush at its end: it would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _size(source: BinaryIO) -> int | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from tests.tiny_bert import texts
 from worker.cli import app
 
 pytestmark = pytest.mark.torch
+FULL = Path("/dev/full")
 
 
 def classify(*arguments: str, stdin: bytes | None = None) -> Result:
@@ -74,6 +77,24 @@ def test_a_pointer_into_nested_json(ir: Path) -> None:
 
     (line,) = lines(ran.stdout)
     assert {"data": {"body": "i am happy"}} == line["payload"]
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="there is no full device here")
+@pytest.mark.parametrize("to_stdout", [False, True])
+def test_a_full_output_is_one_line(ir: Path, to_stdout: bool) -> None:
+    """A file system without room ends the program with exit code 1 and what to know, without a traceback."""
+    command = [sys.executable, "-m", "worker", "classify", "--model", str(ir)]
+    with FULL.open("wb") as full:
+        ran = subprocess.run(
+            command if to_stdout else [*command, "--output", str(FULL)],
+            input="\n".join(texts(10)).encode(),
+            stdout=full if to_stdout else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    said = ["emostream: the output cannot be written, what is there is not whole: No space left on device"]
+    assert (1, said) == (ran.returncode, ran.stderr.decode().splitlines())
 
 
 def test_an_unusable_model(tmp_path: Path) -> None:
