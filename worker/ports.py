@@ -77,6 +77,11 @@ class Source(Protocol):
         rewind; from local state, cheap."""
         ...
 
+    def joined(self) -> bool:
+        """Whether the last poll left this member with a stable place in the group, with partitions or waiting for
+        some; from local state, cheap."""
+        ...
+
     def assignment(self) -> frozenset[TopicPartition]:
         """The partitions this member owns now (empty while waiting for some)."""
         ...

@@ -35,14 +35,16 @@ CAUGHT_UP_CHECK_S = 0.5
 class Run:
     """The waves between two rewinds; once void, nothing of it may be published.
 
-    `outstanding`: records gathered and not yet published, kept by the pump's thread.
+    `outstanding`: records gathered and not yet published; `handed_over`: when the oldest record of each wave in the
+    lanes was gathered, in their order. Both are kept by the pump's thread.
     """
 
-    __slots__ = ("outstanding", "void")
+    __slots__ = ("handed_over", "outstanding", "void")
 
     def __init__(self) -> None:
         self.void = False
         self.outstanding = 0
+        self.handed_over: deque[float] = deque()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,7 @@ class Pump:
         if published.run is self._run:
             self._source.acknowledge(published.processed.publication)
             self._run.outstanding -= len(published.processed.wave.items)
+            self._run.handed_over.popleft()
         self._observer.published(published)
 
     def _forget(self) -> None:
@@ -207,7 +210,9 @@ class Pump:
             reason = self._reason_to_close(now, draining=draining)
             if reason is None:
                 return
-            self._inference.offer(WorkItem(self._builder.close(reason), self._run, now))
+            wave = self._builder.close(reason)
+            self._run.handed_over.append(wave.items[0].gathered_at)
+            self._inference.offer(WorkItem(wave, self._run, now))
 
     def _reason_to_close(self, now: float, *, draining: bool) -> CloseReason | None:
         """A whole wave may wait in line; a part of one goes on growing for as long as the model is busy."""
@@ -256,7 +261,7 @@ class Pump:
         return replace(processed, publication=replace(processed.publication, note=note)) if note else processed
 
     def _report(self) -> None:
-        oldest = self._builder.oldest_at()
+        oldest = self._run.handed_over[0] if self._run.handed_over else self._builder.oldest_at()
         self._observer.turned(
             source=self._source,
             oldest_s=0.0 if oldest is None else self._clock.monotonic() - oldest,

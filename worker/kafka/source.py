@@ -68,6 +68,7 @@ class KafkaSource:
         self._identity: Identity | None = None
         self._paused = False
         self._awaiting_rewind = True
+        self._handed_out = False
         self._unsettled: deque[ClientPartition] = deque()
         self._next: dict[ClientPartition, int] = {}
         self._durable: dict[ClientPartition, int] = {}
@@ -104,7 +105,7 @@ class KafkaSource:
 
     def rewind(self) -> None:
         self._awaiting_rewind = False
-        self._unsettle_all()
+        self._start_over()
 
     def acknowledge(self, publication: Publication) -> None:
         if not self._commits or self._commit(publication):
@@ -114,6 +115,11 @@ class KafkaSource:
 
     def notes(self) -> Mapping[TopicPartition, str]:
         return {TopicPartition(*partition): note for partition, note in self._notes.items()}
+
+    def joined(self) -> bool:
+        if self._consumer is None or self._failures:
+            return False
+        return stable_identity(self._consumer.group_metadata()) is not None
 
     def assignment(self) -> frozenset[TopicPartition]:
         owned = () if self._consumer is None else self._consumer.assignment()
@@ -209,8 +215,14 @@ class KafkaSource:
 
     def _hold(self) -> Polled:
         self._awaiting_rewind = True
-        self._unsettle_all()
+        self._start_over()
         return Polled(rebalanced=True)
+
+    def _start_over(self) -> Polled:
+        """Each partition goes on from its committed offset; enough while nothing was handed out."""
+        self._handed_out = False
+        self._unsettle_all()
+        return Polled()
 
     def _unsettle_all(self) -> None:
         self._next.clear()
@@ -242,6 +254,7 @@ class KafkaSource:
             if partition in self._next:
                 records.extend(_record(each) for each in batch)
                 self._next[partition] = records[-1].offset + 1
+        self._handed_out = self._handed_out or bool(records)
         return records
 
     def _settle(self, consumer: Any) -> None:
@@ -271,7 +284,9 @@ class KafkaSource:
         time.sleep(min(0.05 * 2 ** min(self._failures, 10), LONGEST_BACKOFF_S))
         lost_connection = isinstance(error, KafkaConnectionError)
         limit = LOST_CONNECTIONS_BEFORE_NEW_CONSUMER if lost_connection else FAILURES_BEFORE_NEW_CONSUMER
-        return self._replaced() if self._failures >= limit else self._hold()
+        if self._failures >= limit:
+            return self._replaced()
+        return self._hold() if self._handed_out else self._start_over()
 
     def _note_failure(self, error: Exception) -> None:
         self._failures += 1

@@ -102,7 +102,7 @@ WAVE_PADDING_RATIO = _histogram(
 )
 WAVE_STAGE_SECONDS = _histogram(
     "wave_stage_seconds",
-    "Time of a wave in one stage: wait, tokenize, infer, decide, publish.",
+    "Time of a wave in one stage: tokenize, infer, decide, publish, and wait, which is all the rest.",
     "stage",
     buckets=_STAGE_SECONDS,
 )
@@ -117,7 +117,7 @@ LAG_RECORDS = _gauge(
 )
 OLDEST_UNPROCESSED_SECONDS = _gauge(
     "oldest_unprocessed_seconds",
-    "How long the oldest record in hand has been waiting for its outcome; 0 without any.",
+    "How long the oldest record in hand has been waiting for its outcome to be published; 0 without any.",
 )
 ASSIGNED_PARTITIONS = _gauge("assigned_partitions", "Partitions this worker owns now.")
 REBALANCES = _counter("rebalances", "Rebalances of the consumer group that this worker saw.")

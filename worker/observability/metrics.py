@@ -89,14 +89,17 @@ class Metrics:
         self._transactions.labels(result).inc()
 
     def lag(self, records: Mapping[TopicPartition, int]) -> None:
-        """The lag of the partitions owned now; others are no longer shown."""
+        """The lag of the partitions owned now, where it is known; others are no longer shown."""
         with self._lag_lock:
             for gone in self._lag_shown - records.keys():
                 self._lag.remove(gone.topic, str(gone.partition))
             for partition, behind in records.items():
                 self._lag.labels(partition.topic, str(partition.partition)).set(behind)
             self._lag_shown = set(records)
-            self._assigned.set(len(records))
+
+    def assigned(self, partitions: int) -> None:
+        """So many partitions are owned now; not each has a lag that is known."""
+        self._assigned.set(partitions)
 
     def oldest_unprocessed(self, age_s: float) -> None:
         """How long the oldest record in hand has been waiting; 0: none is.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0
+LOST_AFTER_S = 30.0
 
 
 class Watch:
@@ -33,6 +34,7 @@ class Watch:
         self._clock = clock
         self._look_at = 0.0
         self._assigned: int | None = None
+        self._joined_at = float("-inf")
         self._alarmed = False
 
     def consumed(self, topic: str, count: int) -> None:
@@ -87,11 +89,21 @@ class Watch:
         self._look_at = now + LOOK_EVERY_S
         self._metrics.oldest_unprocessed(oldest_s)
         self._metrics.lag(source.lag())
-        self._health.ready(ready=True)
+        self._ready(source, now)
         assigned = len(source.assignment())
+        self._metrics.assigned(assigned)
         if assigned != self._assigned:
             self._assigned = assigned
             log.info("group.assigned", partitions=assigned)
+
+    def _ready(self, source: Source, now: float) -> None:
+        """Ready from the first place in the group on; a rebalance, or brokers that are away for a moment, are calm."""
+        if source.joined():
+            self._joined_at = now
+            self._health.ready(ready=True)
+        elif now - self._joined_at >= LOST_AFTER_S:
+            never = self._joined_at == float("-inf")
+            self._health.ready(ready=False, why=f"not in the consumer group {'yet' if never else 'any more'}")
 
 
 def _trace(published: Published, report: WaveReport) -> None:
@@ -106,6 +118,13 @@ def report_of(published: Published, *, now: float) -> WaveReport:
     """What one published wave did, in counts and seconds. `now`: seconds since the epoch, when it was published."""
     processed = published.processed
     items = processed.wave.items
+    work_s = {
+        WaveStage.TOKENIZE: sum(item.encode_s for item in items),
+        WaveStage.INFER: processed.infer_s,
+        WaveStage.DECIDE: processed.decide_s,
+        WaveStage.PUBLISH: published.ended_at - published.began_at,
+    }
+    wait_s = published.ended_at - items[0].gathered_at - sum(work_s.values())
     timestamps = np.array([item.record.timestamp_ms for item in items if item.record.timestamp_ms >= 0])
     return WaveReport(
         messages=len(items),
@@ -115,13 +134,7 @@ def report_of(published: Published, *, now: float) -> WaveReport:
         labels=processed.tally.labels,
         reasons=processed.tally.reasons,
         dead_reasons=processed.tally.dead,
-        stage_s={
-            WaveStage.WAIT: max(0.0, published.closed_at - items[0].gathered_at),
-            WaveStage.TOKENIZE: sum(item.encode_s for item in items),
-            WaveStage.INFER: processed.infer_s,
-            WaveStage.DECIDE: processed.decide_s,
-            WaveStage.PUBLISH: published.ended_at - published.began_at,
-        },
+        stage_s={WaveStage.WAIT: max(0.0, wait_s), **work_s},
         stats=processed.stats,
         delays_s=np.maximum(0.0, now - timestamps / 1000.0),
     )

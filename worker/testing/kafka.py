@@ -185,8 +185,11 @@ class FakeSource:
     def notes(self) -> Mapping[TopicPartition, str]:
         return dict(self._notes)
 
+    def joined(self) -> bool:
+        return self._member_id is not None and self._generation == self._broker.generation(self._group)
+
     def assignment(self) -> frozenset[TopicPartition]:
-        if self._member_id is None or self._generation != self._broker.generation(self._group):
+        if self._member_id is None or not self.joined():
             return frozenset()
         return self._broker.assigned(self._group, self._member_id)
 

@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Producer
 from kafka.admin import ACLOperation as Operation
 from kafka.admin import KafkaAdminClient, ResourceType
+from kafka.errors import KafkaConnectionError
 
 from tests.conftest import Topics, fresh
 from tests.integration.kafka.secure import SecureBroker
@@ -148,6 +149,34 @@ class TestStuckPartition:
             records = read(source, written)
 
         assert list(range(written)) == sorted(int(record.value or b"-1") for record in records)
+
+
+def test_trouble_that_lasts_is_one_rebalance(topics: Topics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed poll gives up what was handed out; those after it have nothing more to give up, and nothing is lost."""
+    road = Road.made(topics, partitions=2)
+    road.write(range(10))
+    told: list[bool] = []
+    with closed_at_the_end(road.source()) as source:
+        read(source, 10)
+        joined = [source.joined()]
+        with monkeypatch.context() as broken:
+            broken.setattr(source._consumer, "poll", failing)
+            for _ in range(4):
+                polled = source.poll(timeout_s=0.1)
+                told.append(polled.rebalanced)
+                if polled.rebalanced:
+                    source.rewind()
+            joined.append(source.joined())
+        again = read(source, 10)
+        joined.append(source.joined())
+
+    assert [True, False, False, False] == told
+    assert [True, False, True] == joined
+    assert list(range(10)) == sorted(int(record.value or b"-1") for record in again)
+
+
+def failing(**_settings: object) -> None:
+    raise KafkaConnectionError
 
 
 class TestRefusedWhileRunning:

@@ -130,7 +130,16 @@ def test_lag_is_shown_of_owned_partitions_only() -> None:
 
     assert value(metrics, "lag_records", topic="texts", partition="0") is None
     assert value(metrics, "lag_records", topic="texts", partition="1") == 8
-    assert value(metrics, "assigned_partitions") == 1
+
+
+def test_a_partition_is_assigned_before_its_lag_is_known() -> None:
+    """An owned partition that nothing was read of yet has no lag to show, and an owner all the same."""
+    metrics = Metrics()
+
+    metrics.lag({})
+    metrics.assigned(3)
+
+    assert value(metrics, "assigned_partitions") == 3
 
 
 def test_the_oldest_record_grows_older_between_two_reports() -> None:
