@@ -86,6 +86,7 @@ class LineRenderer(EventRenderer):
         model = self._line_provenance.model
         own = {
             # every digit: thresholds chosen from these lines are compared with scores that nobody has rounded
+            "confidence": decision.confidence,
             "scores": dict(zip(model.labels, prediction.scores, strict=True)),
             "engine": {"backend": model.backend, "precision": model.precision},
             "energy": prediction.energy,

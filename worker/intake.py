@@ -124,8 +124,13 @@ def _nests_deeper(document: Any, levels: int) -> bool:
     return True
 
 
+def is_blank(text: str) -> bool:
+    """Whether there is nothing in it to classify."""
+    return not text or text.isspace()
+
+
 def _not_blank(text: str) -> str:
-    if not text or text.isspace():
+    if is_blank(text):
         _refuse(DeadReason.EMPTY_TEXT, "the text is empty" if not text else "the text is only whitespace")
     return text
 

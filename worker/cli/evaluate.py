@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
+from worker.cli import calibrate_options as options
+from worker.cli.classify import Backend, Precision
 from worker.cli.writing import write_file
 from worker.errors import ConfigError
 
@@ -15,6 +18,19 @@ if TYPE_CHECKING:
     from schemas.policy import Policy
     from worker.learning.datasets import Fields
     from worker.learning.metrics import Judged
+
+
+MIN_CONFIDENCE = 0.5
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What runs the model, where one is run."""
+
+    revision: str | None
+    backend: Backend
+    device: str
+    precision: Precision
 
 
 def evaluate(
@@ -27,11 +43,15 @@ def evaluate(
     ] = None,
     policy: Annotated[Path | None, typer.Option(help="Policy file; default: the model's own, if it has one.")] = None,
     min_confidence: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Without any policy: abstain below it.")
-    ] = 0.5,
-    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16, float16 or int8.")] = "auto",
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Without any policy: abstain below it.", show_default=str(MIN_CONFIDENCE)),
+    ] = None,
     text_field: Annotated[str, typer.Option(help="Field of the text.")] = "text",
     label_field: Annotated[str | None, typer.Option(help="Field of the label; default: label, or labels.")] = None,
+    backend: options.BackendOption = Backend.AUTO,
+    device: options.Device = "auto",
+    precision: options.PrecisionOption = Precision.AUTO,
+    revision: options.Revision = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every measure here; - is stdout.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report here (needs the learning extra).")] = None,
 ) -> None:
@@ -41,6 +61,9 @@ def evaluate(
     """
     if (predictions is None) is (model is None or data is None) or (predictions and (model or data)):
         raise ConfigError("give --model and --data, or --predictions")
+    engine = Engine(revision, backend, device, precision)
+    if predictions is not None:
+        _check_only_of_models(engine, min_confidence)
     from worker.learning.datasets import Fields
     from worker.learning.extras import REPORTS, require
     from worker.learning.metrics import measure
@@ -51,14 +74,14 @@ def evaluate(
     if predictions is not None:
         judged, chosen = _judged_predictions(predictions, fields, policy)
     else:
-        judged, chosen = _judged_model(str(model), Path(str(data)), fields, policy, precision, min_confidence)
+        judged, chosen = _judged_model((str(model), engine), Path(str(data)), fields, policy, min_confidence)
     if report is not None:
         from worker.learning.report import Subject, evaluation_page
 
         named = model or (chosen.model.name if chosen else "predictions")
         subject = Subject(model=named, data=str(data or predictions), policy=chosen)
         write_file(report, evaluation_page(judged, subject))
-    values = measure(judged)
+    values = {**measure(judged), "dead": judged.dead}
     document = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
     if str(json_file) == "-":
         typer.echo(document)
@@ -66,6 +89,20 @@ def evaluate(
     if json_file is not None:
         write_file(json_file, document + "\n")
     _show(values)
+
+
+def _check_only_of_models(engine: Engine, min_confidence: float | None) -> None:
+    """Raise ConfigError where something is said of a model at work: there is none."""
+    given = {
+        "--min-confidence": min_confidence is not None,
+        "--revision": engine.revision is not None,
+        "--backend": engine.backend is not Backend.AUTO,
+        "--device": engine.device != "auto",
+        "--precision": engine.precision is not Precision.AUTO,
+    }
+    for option, present in given.items():
+        if present:
+            raise ConfigError(f"{option}: only with --model and --data; predictions are judged as they were made")
 
 
 def _judged_predictions(path: Path, fields: Fields, policy: Path | None) -> tuple[Judged, Policy | None]:
@@ -77,7 +114,7 @@ def _judged_predictions(path: Path, fields: Fields, policy: Path | None) -> tupl
 
 
 def _judged_model(
-    model: str, data: Path, fields: Fields, policy: Path | None, precision: str, min_confidence: float
+    source: tuple[str, Engine], data: Path, fields: Fields, policy: Path | None, min_confidence: float | None
 ) -> tuple[Judged, Policy | None]:
     from worker.cli.observing import observed_by
     from worker.decision.policy import check_belongs
@@ -87,7 +124,8 @@ def _judged_model(
     from worker.wiring import policy_of
 
     texts = load_labelled(data, fields, prefer=("test", "validation"))
-    engine = load_engine(model, precision=precision)
+    model, choices = source
+    engine = load_engine(model, **asdict(choices))
     try:
         chosen = policy_of(policy, engine.policy_file)
         if chosen is not None:
@@ -95,7 +133,9 @@ def _judged_model(
         found = observed_by(engine, texts, title=f"{model} on {data.name}")
     finally:
         engine.close()
-    return judge_observed(found, chosen, min_confidence=min_confidence), chosen
+    return judge_observed(
+        found, chosen, min_confidence=MIN_CONFIDENCE if min_confidence is None else min_confidence
+    ), chosen
 
 
 def _show(values: dict[str, Any]) -> None:
@@ -104,7 +144,8 @@ def _show(values: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
-    summary = Table(show_header=False, title=f"{values['texts']:,} texts", title_justify="left")
+    dead = f", {values['dead']:,} more could not be classified" if values["dead"] else ""
+    summary = Table(show_header=False, title=f"{values['texts']:,} texts{dead}", title_justify="left")
     for name, value in values.items():
         if isinstance(value, float):
             low, high = values["intervals"].get(name, (None, None))

@@ -84,7 +84,8 @@ def decided(found: Observed, rule: Decider, *, policy: Policy | None) -> Judged:
         truth=answer_truth(found, policy),
         emitted=emitted,
         accepted=(marks == 0) & ~foreign,
-        certainty=np.nan_to_num(verdicts.confidence),
+        certainty=np.clip(np.nan_to_num(verdicts.confidence), 0.0, 1.0),
+        dead=found.dead,
     )
 
 
@@ -120,6 +121,8 @@ def as_recorded(found: Observed, recorded: Recorded, policy: Policy | None) -> J
         truth=answer_truth(found, policy),
         emitted=emitted,
         accepted=recorded.accepted & ~foreign,
+        certainty=recorded.confidence,
+        dead=found.dead,
     )
 
 

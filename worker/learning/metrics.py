@@ -28,7 +28,8 @@ class Judged:
     """Decisions beside the truth: `scores` float64 [n, L], `truth` and `emitted` bool [n, L], `accepted` bool [n].
 
     A single-label model that emitted nothing answers with its most likely label. `certainty` float64 [n] is the
-    confidence that decided, where that is not the highest score.
+    confidence that decided, where that is not the highest score. `dead`: how many more could not
+    be classified.
     """
 
     label_names: tuple[str, ...]
@@ -38,6 +39,7 @@ class Judged:
     emitted: Flags
     accepted: Flags
     certainty: Numbers | None = None
+    dead: int = 0
 
     def take(self, rows: NDArray[np.intp] | Flags) -> Judged:
         """Only these texts."""

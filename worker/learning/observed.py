@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from worker.decision.domain import SurpriseTable
 from worker.errors import DataError, RecordError
+from worker.intake import is_blank
 from worker.learning.datasets import Fields, LabelledTexts, row_labels
 from worker.learning.provenance import fingerprint
 from worker.learning.rows import Row, read_rows
 from worker.ports import Classifier
-from worker.records import Encoded, ModelInfo, Outcome, Task
+from worker.records import Encoded, ModelInfo, Outcome, Prediction, Task
 
 Result = TypeVar("Result")
 Flags = NDArray[np.bool_]
@@ -42,12 +43,14 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Recorded:
-    """How the lines of `classify` had been decided: `labels` and `accepted` of each text, and by which policy."""
+    """How the lines of `classify` had been decided: `labels`, `accepted` and `confidence` of each text, and by which
+    policy. `confidence` float64 [n] is None where it is not known of every text."""
 
     labels: Sequence[tuple[str, ...]]
     accepted: Flags
     policy: str | None
     calibrated: bool
+    confidence: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,32 +96,36 @@ def observe(
 ) -> Observed:
     """Run the engine over all texts; `progress` is told how many more are done.
 
-    Raises DataError when a text cannot be classified or a label is none of the model's.
+    Texts that the worker would dead-letter are left out and counted, as they are in the lines of `classify`. Raises
+    DataError when no text is left, or a label is none of the model's.
     """
-    scores: list[NDArray[np.float32]] = []
-    energies: list[float | None] = []
+    rows: list[int] = []
+    solved: list[Prediction] = []
     encoded: list[Encoded] = []
     for start in range(0, len(data), CHUNK):
-        texts = data.texts[start : start + CHUNK]
-        chunk = [_good(item, start + place) for place, item in enumerate(classifier.encode(texts), start=1)]
-        results = classifier.predict(chunk).results
-        solved = [_good(item, start + place) for place, item in enumerate(results, start=1)]
-        scores += [item.scores for item in solved]
-        energies += [item.energy for item in solved]
-        encoded += chunk
-        progress(len(texts))
-    where = [f"text {number}" for number in range(1, len(data) + 1)]
+        here = range(start, min(start + CHUNK, len(data)))
+        readable = [row for row in here if not is_blank(data.texts[row])]
+        given = _good(readable, classifier.encode([data.texts[row] for row in readable]))
+        answered = _good(list(given), classifier.predict(list(given.values())).results)
+        rows += answered
+        solved += answered.values()
+        encoded += [given[row] for row in answered]
+        progress(len(here))
+    if not rows:
+        raise DataError("no text can be classified")
+    kept = data.take(rows)
     return Observed(
         model=classifier.info,
-        scores=np.stack(scores),
-        truth=_truth(data.labels, classifier.info, where),
+        scores=np.stack([item.scores for item in solved]),
+        truth=_truth(kept.labels, classifier.info, [f"text {row + 1}" for row in rows]),
         truncated=np.array([item.truncated for item in encoded]),
-        texts=data.texts,
-        labels=data.labels,
+        texts=kept.texts,
+        labels=kept.labels,
         tokens=None
         if surprise is None
         else Tokens(*surprise.judge([item.ids for item in encoded]), surprise.fingerprint),
-        energy=_energy(energies),
+        energy=_known_of_all([item.energy for item in solved]),
+        dead=len(data) - len(rows),
     )
 
 
@@ -143,7 +150,7 @@ def read_observed(path: Path, fields: Fields | None = None) -> Observed:
         truncated=np.array([line.truncated for line in lines]),
         texts=[line.text for line in lines],
         labels=[line.truth for line in lines],
-        energy=_energy([line.energy for line in lines]),
+        energy=_known_of_all([line.energy for line in lines]),
         recorded=_recorded(rows, lines),
         dead=len(everything) - len(rows),
     )
@@ -160,6 +167,7 @@ class _Line:
     truncated: bool
     domain: Mapping[str, Any] | None
     energy: float | None
+    confidence: float | None
 
 
 def _line(row: Row, info: ModelInfo, fields: Fields) -> _Line:
@@ -178,7 +186,8 @@ def _line(row: Row, info: ModelInfo, fields: Fields) -> _Line:
             text=str(payload.get(fields.text, "")),
             truncated=bool(event.get("truncated", False)),
             domain=event.get("domain"),
-            energy=None if event.get("energy") is None else _number(event["energy"], row),
+            energy=_optional(event.get("energy"), row),
+            confidence=_optional(event.get("confidence"), row),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _no_line(row) from error
@@ -208,6 +217,7 @@ def _recorded(rows: Sequence[Row], lines: Sequence[_Line]) -> Recorded:
     return Recorded(
         labels=[line.answer for line in lines],
         accepted=np.array([line.accepted for line in lines]),
+        confidence=_known_of_all([line.confidence for line in lines]),
         policy=names.pop() if len(names) == 1 else None,
         calibrated=any(policy.get("calibrated", False) for policy in policies),
     )
@@ -224,7 +234,7 @@ def _tokens(lines: Sequence[_Line]) -> Tokens | None:
     )
 
 
-def _energy(known: Sequence[float | None]) -> Energy | None:
+def _known_of_all(known: Sequence[float | None]) -> NDArray[np.float64] | None:
     return None if None in known else np.array(known, dtype=np.float64)
 
 
@@ -252,11 +262,14 @@ def _number(value: object, row: Row) -> float:
     return float(value)
 
 
+def _optional(value: object, row: Row) -> float | None:
+    return None if value is None else _number(value, row)
+
+
 def _no_line(row: Row) -> DataError:
     return DataError(f"{row.where}: not a line that `emostream classify` wrote")
 
 
-def _good(item: Result | RecordError, number: int) -> Result:
-    if isinstance(item, RecordError):
-        raise DataError(f"text {number} cannot be classified: {item.detail}")
-    return item
+def _good(rows: Sequence[int], items: Sequence[Result | RecordError]) -> dict[int, Result]:
+    """What each row has, but for the rows that have a reason instead."""
+    return {row: item for row, item in zip(rows, items, strict=True) if not isinstance(item, RecordError)}

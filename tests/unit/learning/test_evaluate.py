@@ -167,6 +167,46 @@ def test_lines_that_the_policy_itself_decided_are_taken_as_they_are(tmp_path: Pa
     assert [0.6, 0.4] == pytest.approx(found.scores[:, 0].tolist())
 
 
+def test_lines_are_ranked_by_the_confidence_that_decided(tmp_path: Path) -> None:
+    """It need not be the highest score; lines without it are ranked by that."""
+    own = policy(argmax(0.5))
+
+    found = judge_predictions(decided_lines(tmp_path, own, confidence=0.25), policy=own)
+    without = judge_predictions(decided_lines(tmp_path, own), policy=own)
+
+    assert [0.25, 0.25] == found.ranking.tolist()
+    assert [0.6, 0.6] == pytest.approx(without.ranking.tolist())
+
+
+def test_what_could_not_be_classified_is_counted(tmp_path: Path, command: typer.Typer) -> None:
+    """Among the measures, and above the table."""
+    path = decided_lines(tmp_path, policy(), policy=None)
+
+    as_json = CliRunner().invoke(command, ["--predictions", str(path), "--json", "-"])
+    as_table = CliRunner().invoke(command, ["--predictions", str(path)])
+
+    assert (2, 1) == (json.loads(as_json.stdout)["texts"], json.loads(as_json.stdout)["dead"])
+    assert "2 texts, 1 more could not be classified" in as_table.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--min-confidence", "0.5"),
+        ("--precision", "float32"),
+        ("--backend", "openvino"),
+        ("--device", "cpu"),
+        ("--revision", "main"),
+    ],
+)
+def test_what_is_said_of_a_model_at_work_needs_one(single: Path, command: typer.Typer, option: str, value: str) -> None:
+    """Rather than being ignored beside predictions."""
+    result = CliRunner().invoke(command, ["--predictions", str(single), option, value])
+
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception).startswith(f"{option}: only with --model and --data")
+
+
 def test_lines_that_another_policy_calibrated_cannot_be_decided_again(tmp_path: Path) -> None:
     """It is said how to get lines that can."""
     with pytest.raises(PolicyError, match="--no-policy"):

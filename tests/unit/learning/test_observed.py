@@ -53,11 +53,25 @@ def test_tokens_are_measured_where_there_is_a_table() -> None:
     assert [0.5 * np.sqrt(10)] == pytest.approx(found.tokens.surprise.tolist())
 
 
-def test_a_text_that_the_model_cannot_judge_is_named_by_its_number() -> None:
-    """Not by its words."""
-    texts = LabelledTexts(("fine", "this is poison"), [("joy",), ("joy",)], ("joy", "anger"), multi_label=False)
+def test_texts_that_would_be_dead_letters_are_left_out_and_counted() -> None:
+    """Blank ones, and those that the model cannot judge; a wrong label is told with the number that the text has."""
+    texts = LabelledTexts(
+        ("this is poison", " \n", "fine", ""), [("joy",)] * 2 + [("anger",)] + [("joy",)], ("joy", "anger"), False
+    )
 
-    with pytest.raises(DataError, match="text 2 cannot be classified"):
+    found = observe(StubClassifier(), texts)
+
+    assert (1, 3, ["fine"], [("anger",)]) == (len(found), found.dead, list(found.texts), list(found.labels))
+    assert [[False, True]] == found.truth.tolist()
+    with pytest.raises(DataError, match=r"^text 3: label 'anger'"):
+        observe(StubClassifier(labels=("joy", "fear")), texts)
+
+
+def test_nothing_to_classify_is_told() -> None:
+    """There is nothing to measure."""
+    texts = LabelledTexts((" ", "poison"), [("joy",), ("joy",)], ("joy", "anger"), multi_label=False)
+
+    with pytest.raises(DataError, match="no text can be classified"):
         observe(StubClassifier(), texts)
 
 
