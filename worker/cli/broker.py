@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -13,10 +14,17 @@ from worker.devbroker import DevBrokerUnavailable, start
 LOOK_EVERY_S = 0.5
 
 
+class Kind(StrEnum):
+    """What can be started."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    JVM = "jvm"
+    EMBEDDED = "embedded"
+
+
 def broker(
-    kind: Annotated[
-        str, typer.Option(help="auto, docker, jvm, embedded or HOST:PORT; auto takes the first that works.")
-    ] = "auto",
+    kind: Annotated[Kind, typer.Option(help="auto takes the first that works.")] = Kind.AUTO,
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; a free one by default.", min=1, max=65535)
     ] = None,

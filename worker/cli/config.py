@@ -8,7 +8,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Check and show the configuration. Example: emostream config check emostream.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 File = Annotated[Path, typer.Argument(help="The YAML file.", metavar="FILE")]
 OptionalFile = Annotated[

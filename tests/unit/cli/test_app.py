@@ -59,9 +59,17 @@ def test_every_command_explains_itself_with_an_example(emostream: Invoke, comman
     """`--help` of each command shows a line to copy."""
     ran = emostream(*command.split(), "--help")
 
-    expected = "emostream config" if command == "config" else f"Example: emostream {command}"
     assert ran.code == 0
-    assert expected in ran.words
+    assert f"Example: emostream {command}" in ran.words
+
+
+@pytest.mark.parametrize("kind", ["localhost:9092", "kafka"])
+def test_a_kind_of_broker_that_cannot_be_started_is_refused(emostream: Invoke, kind: str) -> None:
+    """Somebody's running broker is none to start."""
+    ran = emostream("broker", "--kind", kind)
+
+    assert (2, "") == (ran.code, ran.out)
+    assert [] == [name for name in ("auto", "docker", "jvm", "embedded") if f"'{name}'" not in ran.err]
 
 
 def test_the_help_lists_every_command(emostream: Invoke) -> None:
