@@ -21,4 +21,7 @@ class EventHeaders(Event):
         description="Kind and version of the event."
     )
     ce_time: Time = Field(description="When the event was made, as `processed_at`.")
-    content_type: Literal["application/json"] = Field(alias="content-type", description="How the value is encoded.")
+    content_type: Literal["application/json"] = Field(
+        alias="content-type",
+        description="How the value is encoded; with `schema_registry.output: confluent`, behind the schema's id.",
+    )

@@ -37,6 +37,20 @@ def test_commands_that_it_names_exist(name: str) -> None:
     assert name in COMMANDS
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_its_table_has_every_command(name: str) -> None:
+    """A row for each, or a place in one."""
+    (table,) = re.findall(r"\| command \| does \|\n(.*?)\n\n", README, re.DOTALL)
+
+    assert re.search(rf"^\| [^|]*`(emostream )?{name}`", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+def test_it_links_to_every_page_of_the_documentation(page: str) -> None:
+    """Nobody has to look for one."""
+    assert f"(docs/{page}" in README
+
+
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:\$ |`)make (\w+)", README))))
 def test_make_targets_that_it_names_exist(target: str) -> None:
     """Every make target in the text is in the Makefile."""
