@@ -88,7 +88,9 @@ class KafkaSettings(Section):
         pattern=r"^\s*[^\s,]+:[0-9]{1,5}\s*(,\s*[^\s,]+:[0-9]{1,5}\s*)*$",
     )
     client: Literal["kafka-python", "confluent-kafka"] = key(
-        "kafka-python", "The client library. Only kafka-python can be used in this version."
+        "kafka-python",
+        "The client library. confluent-kafka is reserved: it is not there yet, and refused.",
+        expected="kafka-python (confluent-kafka is not there yet)",
     )
     group_id: Name = key(
         "emostream",

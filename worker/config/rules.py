@@ -27,7 +27,7 @@ def problems(settings: Settings) -> Iterator[str]:
 
 def _client(kafka: KafkaSettings) -> Iterator[str]:
     if kafka.client != "kafka-python":
-        yield f"kafka.client: {kafka.client} cannot be used in this version, use kafka-python"
+        yield f"kafka.client: {kafka.client} is not there yet, use kafka-python"
 
 
 def _ports(kafka: KafkaSettings) -> Iterator[str]:

@@ -82,7 +82,7 @@ def problems(path: Path | None) -> list[str]:
         ),
         (
             "kafka: {client: confluent-kafka}",
-            "kafka.client: confluent-kafka cannot be used in this version, use kafka-python",
+            "kafka.client: confluent-kafka is not there yet, use kafka-python",
         ),
         ("kafka: {input_topics: [a, a]}", "kafka.input_topics: the same topic is there twice"),
         (
