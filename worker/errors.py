@@ -3,6 +3,7 @@
     EmostreamError
       UsageError                                exit 2, said in one line before any connection is made
         ConfigError, PolicyError, ModelError, DataError
+          ExportError (a ModelError)            torch can still run the model
       RecordError(stage, reason)                a dead letter; never retried
       InferenceError
         EngineOverloaded                        out of memory: shrink the micro-batch and retry
@@ -62,6 +63,10 @@ class PolicyError(UsageError):
 
 class ModelError(UsageError):
     """The model cannot be loaded."""
+
+
+class ExportError(ModelError):
+    """This architecture cannot be exported; torch can still run it."""
 
 
 class DataError(UsageError):

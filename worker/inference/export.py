@@ -15,9 +15,8 @@ import numpy as np
 import openvino as ov
 import torch
 
-from worker.errors import ModelError
+from worker.errors import ExportError, ModelError
 from worker.inference.checkpoint import read_checkpoint
-from worker.inference.export_cache import ExportError
 from worker.inference.torch_backend import load_model
 
 COPIED: Final = ("config.json", "tokenizer.json", "tokenizer_config.json")

@@ -15,10 +15,6 @@ from worker.inference.checkpoint import content_hash
 EXPORT_FORMAT: Final = 1  # counted up when the same checkpoint would be exported differently
 
 
-class ExportError(ModelError):
-    """This architecture cannot be exported; torch can still run it."""
-
-
 def cache_folder() -> Path:
     """`emostream/openvino` under $XDG_CACHE_HOME, or ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

@@ -14,11 +14,11 @@ from typing import Final
 
 import structlog
 
-from worker.errors import ModelError
+from worker.errors import ExportError, ModelError
 from worker.inference.checkpoint import Checkpoint, read_checkpoint
 from worker.inference.cpus import plan_workers, usable_cpus
 from worker.inference.engine import Engine, EngineOptions
-from worker.inference.export_cache import ExportError, exported
+from worker.inference.export_cache import exported
 from worker.inference.sources import resolve
 from worker.ports import Backend
 from worker.records import ModelInfo

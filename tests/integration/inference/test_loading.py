@@ -16,10 +16,9 @@ from structlog.testing import capture_logs
 
 from tests.onnx_file import write_onnx
 from tests.tiny_bert import LABELS, MAX_LENGTH, Weights, exported_folder, save_tiny_bert, save_tokenizer, texts
-from worker.errors import ModelError
+from worker.errors import ExportError, ModelError
 from worker.inference import export
 from worker.inference.engine import Engine, EngineOptions
-from worker.inference.export_cache import ExportError
 from worker.inference.loading import load_engine
 from worker.records import Encoded, Prediction, Task
 

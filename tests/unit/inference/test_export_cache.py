@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.unit.inference.folders import model_folder
-from worker.errors import ModelError
-from worker.inference.export_cache import ExportError, cache_folder, exported
+from worker.errors import ExportError, ModelError
+from worker.inference.export_cache import cache_folder, exported
 
 Export = Callable[[Path, Path], None]
 
