@@ -89,7 +89,7 @@ def list_letters(
 
     from rich.console import Console
 
-    from worker.cli.dlq_parts import letters_of
+    from worker.cli.dlq_access import letters_of
     from worker.dead_letters.view import LetterTable, as_json
 
     selection = _selection(reason, stage, topic, partition, since, until, max_replays)
@@ -129,7 +129,7 @@ def replay(
 
     Example: emostream dlq replay --config worker.yaml --reason inference_failed --rate 100 --execute
     """
-    from worker.cli.dlq_parts import replay_of
+    from worker.cli.dlq_access import replay_of
     from worker.clock import SystemClock
     from worker.dead_letters.replaying import Plan, Replay
     from worker.dead_letters.view import report_json, report_lines
