@@ -14,8 +14,6 @@ from kafka.record.default_records import DefaultRecordBatch
 
 from worker.kafka.encoding import RawName
 
-WRITTEN_FOR = "3.0.12"
-
 
 def restore_parked_records(consumer: Any) -> None:
     """D23: records of a partition that was paused half-read are never delivered again.

@@ -203,14 +203,6 @@ def within_budget(score: Numbers, review_share: float, *, confidence: float) -> 
     return float(ranked[np.flatnonzero(kept)[-1]]) if kept.any() else None
 
 
-def best_attainable(score: Numbers, loss: Numbers, promise: Promise) -> Refusal:
-    """What can be said instead, when `promise` cannot be kept."""
-    targets = [risk for risk in EASIER_TARGETS if risk > promise.target_risk]
-    tried = [(risk, learn_then_test(score, loss, Promise(risk, promise.confidence))) for risk in targets]
-    easier = tuple((risk, chosen.coverage) for risk, chosen in tried if chosen)
-    return Refusal(promise, easier, examples_needed(Candidates.of(score, loss), promise))
-
-
 def examples_needed(candidates: Candidates, promise: Promise) -> int | None:
     """The size at which some threshold would pass, were the risks what they were here (half an error is added)."""
     if not len(candidates.accepted):

@@ -10,9 +10,11 @@ from scipy.stats import binom
 
 from worker.learning.guarantees import (
     METHODS,
+    Candidates,
     Promise,
+    Refusal,
     Selected,
-    best_attainable,
+    examples_needed,
     fewest_accepted,
     learn_then_test,
     p_values,
@@ -178,16 +180,16 @@ def test_a_label_that_is_proven_wholly_lends_its_part_to_the_others() -> None:
 
 
 def test_a_refusal_says_what_would_be_possible() -> None:
-    """Easier targets with their coverage, and how many examples it would take."""
+    """The easiest target with its coverage, and how many examples it would take."""
     score, wrong = texts(300)
-    assert learn_then_test(score, wrong, Promise(0.01)) is None
+    promise = Promise(0.01)
+    assert learn_then_test(score, wrong, promise) is None
 
-    refusal = best_attainable(score, wrong, Promise(0.01))
+    refusal = Refusal(promise, ((0.05, 0.4), (0.1, 0.8)), examples_needed(Candidates.of(score, wrong), promise))
 
-    assert refusal.easier[0][0] > 0.01
-    assert 0 < refusal.easier[0][1] <= 1
     assert refusal.examples is not None
     assert refusal.examples > 300
+    assert "can support is 0.05, at coverage 0.40" in str(refusal)
     assert "cannot be promised" in str(refusal)
     assert 1 == len(str(refusal).splitlines())
 
@@ -195,9 +197,11 @@ def test_a_refusal_says_what_would_be_possible() -> None:
 @pytest.mark.parametrize("size", [0, 50])
 def test_a_hopeless_model_is_told_so(size: int) -> None:
     """Always wrong, or nothing known of it."""
-    refusal = best_attainable(np.linspace(0, 1, size), np.ones(size), FIVE_PERCENT)
+    candidates = Candidates.of(np.linspace(0, 1, size), np.ones(size))
 
-    assert ((), None) == (refusal.easier, refusal.examples)
+    refusal = Refusal(FIVE_PERCENT, (), examples_needed(candidates, FIVE_PERCENT))
+
+    assert refusal.examples is None
     assert "support no risk at all" in str(refusal)
 
 
