@@ -119,7 +119,9 @@ class KafkaSource:
     def joined(self) -> bool:
         if self._consumer is None or self._failures:
             return False
-        return stable_identity(self._consumer.group_metadata()) is not None
+        # the client stays a stable member for ever when no broker is left to tell it otherwise
+        coordinated = self._consumer._coordinator.coordinator_id is not None
+        return coordinated and stable_identity(self._consumer.group_metadata()) is not None
 
     def assignment(self) -> frozenset[TopicPartition]:
         owned = () if self._consumer is None else self._consumer.assignment()

@@ -175,6 +175,23 @@ def test_trouble_that_lasts_is_one_rebalance(topics: Topics, monkeypatch: pytest
     assert list(range(10)) == sorted(int(record.value or b"-1") for record in again)
 
 
+def test_a_member_without_a_coordinator_has_not_joined(topics: Topics) -> None:
+    """Where no broker is left the client remains a stable member for ever; the source does not."""
+    road = Road.made(topics, partitions=1)
+    road.write([1])
+    with closed_at_the_end(road.source()) as source:
+        read(source, 1)
+        before = source.joined()
+
+        source._consumer._coordinator.coordinator_dead("gone")
+        without = source.joined()
+
+        until(source.joined, turn=lambda: rewinding(source))
+
+    assert before
+    assert not without
+
+
 def failing(**_settings: object) -> None:
     raise KafkaConnectionError
 
