@@ -99,14 +99,14 @@ def test_libraries_go_the_same_way_from_warning_on() -> None:
     stream = io.StringIO()
     configure(stream=stream, level="debug")
 
-    logging.getLogger("kafka.conn").info("chatter")
-    logging.getLogger("kafka.conn").warning("lost %s", "broker-1")
+    logging.getLogger("library.net").info("chatter")
+    logging.getLogger("library.net").warning("lost %s", "broker-1")
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.warn("old API", DeprecationWarning, stacklevel=1)
 
     lost, warned = lines(stream)
-    assert (lost["level"], lost["event"], lost["logger"]) == ("warning", "lost broker-1", "kafka.conn")
+    assert (lost["level"], lost["event"], lost["logger"]) == ("warning", "lost broker-1", "library.net")
     assert "old API" in warned["event"]
 
 
