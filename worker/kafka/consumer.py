@@ -14,6 +14,7 @@ from worker.kafka.calls import Call
 from worker.kafka.client_defects import accept_any_header_name
 from worker.kafka.connection import Connection
 from worker.kafka.opening import Opening
+from worker.records import Record
 
 LEAVE_TIMEOUT_MS = 5_000
 FETCH_BYTES = 131_072
@@ -109,4 +110,17 @@ def leave(consumer: Any) -> Call[None]:
         lambda: consumer.close(autocommit=False, timeout_ms=LEAVE_TIMEOUT_MS),
         name="kafka-leave",
         too_late=lambda _: None,
+    )
+
+
+def record_of(record: Any) -> Record:
+    """The client's record as ours."""
+    return Record(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        tuple(record.headers),
     )

@@ -17,7 +17,7 @@ from worker.kafka.attempt import Attempt
 from worker.kafka.causes import permission
 from worker.kafka.client_defects import accept_any_header_name, restore_parked_records
 from worker.kafka.connection import Connection
-from worker.kafka.consumer import leave
+from worker.kafka.consumer import leave, record_of
 from worker.kafka.encoding import NOTHING, client_headers
 from worker.kafka.opening import open_now
 from worker.kafka.producer import ProducerSettings, flush_all
@@ -92,7 +92,7 @@ class TopicReader:
             self._at[partition] = self._position(partition)
         self._notice(moved=self.remaining() < before)
         return [
-            _record(each)
+            record_of(each)
             for partition, batch in batches.items()
             for each in batch
             if each.offset < self._ends[partition]
@@ -217,15 +217,3 @@ def _settings(connection: Connection, group_id: str | None) -> dict[str, Any]:
         "allow_auto_create_topics": False,
         "metrics_enabled": False,
     }
-
-
-def _record(record: Any) -> Record:
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        tuple(record.headers),
-    )

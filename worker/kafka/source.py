@@ -21,7 +21,7 @@ from worker.clock import Clock, Deadline, SystemClock
 from worker.errors import BrokerUnavailable
 from worker.kafka.client_defects import keep_finished_join, restore_parked_records
 from worker.kafka.connection import Connection
-from worker.kafka.consumer import ConsumerSettings, RebalanceFlag, leave, opening_consumer
+from worker.kafka.consumer import ConsumerSettings, RebalanceFlag, leave, opening_consumer, record_of
 from worker.kafka.membership import Identity, stable_identity
 from worker.kafka.opening import Opening
 from worker.kafka.progress import GroupProgress
@@ -254,7 +254,7 @@ class KafkaSource:
         records: list[Record] = []
         for partition, batch in batches.items():
             if partition in self._next:
-                records.extend(_record(each) for each in batch)
+                records.extend(record_of(each) for each in batch)
                 self._next[partition] = records[-1].offset + 1
         self._handed_out = self._handed_out or bool(records)
         return records
@@ -365,15 +365,3 @@ class KafkaSource:
         except KafkaError:
             return False
         return position is not None and position >= end
-
-
-def _record(record: Any) -> Record:
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        tuple(record.headers),
-    )
