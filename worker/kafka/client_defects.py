@@ -55,6 +55,11 @@ def keep_finished_join(consumer: Any) -> None:
         coordinator._join_task = _UnconsumedJoin(coordinator, task)
 
 
+def knows_coordinator(consumer: Any) -> bool:
+    """Whether its group has a broker; without any, the client says for ever that it is a stable member."""
+    return consumer._coordinator.coordinator_id is not None
+
+
 def stop_sending(producer: Any) -> None:
     """D24: `close(timeout=0)` raises when records are unsent, and leaves the sending thread running.
 

@@ -19,7 +19,7 @@ from kafka.structs import TopicPartition as ClientPartition
 
 from worker.clock import Clock, Deadline, SystemClock
 from worker.errors import BrokerUnavailable
-from worker.kafka.client_defects import keep_finished_join, restore_parked_records
+from worker.kafka.client_defects import keep_finished_join, knows_coordinator, restore_parked_records
 from worker.kafka.connection import Connection
 from worker.kafka.consumer import ConsumerSettings, RebalanceFlag, leave, opening_consumer, record_of
 from worker.kafka.membership import Identity, stable_identity
@@ -119,9 +119,7 @@ class KafkaSource:
     def joined(self) -> bool:
         if self._consumer is None or self._failures:
             return False
-        # the client stays a stable member for ever when no broker is left to tell it otherwise
-        coordinated = self._consumer._coordinator.coordinator_id is not None
-        return coordinated and stable_identity(self._consumer.group_metadata()) is not None
+        return knows_coordinator(self._consumer) and stable_identity(self._consumer.group_metadata()) is not None
 
     def assignment(self) -> frozenset[TopicPartition]:
         owned = () if self._consumer is None else self._consumer.assignment()
