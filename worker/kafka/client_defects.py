@@ -45,13 +45,18 @@ class _UnconsumedJoin:
 
 
 def keep_finished_join(consumer: Any) -> None:
-    """D28: a join that ends between two polls is thrown away, and joining anew starts a rebalance for everyone.
+    """A join counts, however many polls it takes. Call before every poll.
 
-    Members that take turns in it rebalance for ever. Call before every poll.
+    D28: one that ends between two polls is thrown away, and joining anew starts a rebalance for everyone; members that
+    take turns in it rebalance for ever. D29: one that was begun because the topic has grown is forgotten as soon as the
+    partitions are shared out: its result is never taken, no heartbeat is sent, and nothing tells.
     """
     coordinator = consumer._coordinator
     task = coordinator._join_task
-    if task is not None and not isinstance(task, _UnconsumedJoin):
+    if task is None:
+        return
+    coordinator.request_rejoin()
+    if not isinstance(task, _UnconsumedJoin):
         coordinator._join_task = _UnconsumedJoin(coordinator, task)
 
 

@@ -18,6 +18,7 @@ from worker.records import Record
 
 LEAVE_TIMEOUT_MS = 5_000
 FETCH_BYTES = 131_072
+METADATA_MAX_AGE_MS = 30_000
 
 
 class StartFrom(StrEnum):
@@ -89,7 +90,7 @@ def _client_settings(connection: Connection, settings: ConsumerSettings) -> dict
         "max_poll_interval_ms": 30_000,
         "request_timeout_ms": 15_000,
         "retry_backoff_ms": 100,
-        "metadata_max_age_ms": 30_000,
+        "metadata_max_age_ms": METADATA_MAX_AGE_MS,
         "enable_auto_commit": False,
         # switches require_stable on as well: an offset in an open transaction is waited for
         "isolation_level": "read_committed",

@@ -269,6 +269,14 @@ MUTATIONS = (
         "",
         ("tests/integration/kafka/test_source.py::test_members_that_take_turns_still_come_together",),
     ),
+    Mutation(
+        "D29",
+        "a join is under way, and nobody needs it",
+        "worker/kafka/client_defects.py",
+        "    coordinator.request_rejoin()\n",
+        "",
+        (f"{DEFECTS}::TestMembership::test_a_slow_join_for_new_partitions_is_finished",),
+    ),
 )
 
 

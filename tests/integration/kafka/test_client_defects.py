@@ -19,7 +19,7 @@ from confluent_kafka import Consumer as OtherConsumer
 from confluent_kafka import ConsumerGroupTopicPartitions
 from confluent_kafka import Producer as OtherProducer
 from confluent_kafka import TopicPartition as OtherPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 from kafka import KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaTimeoutError
 from kafka.structs import MemberState
@@ -43,6 +43,7 @@ from worker.devbroker.jvm import JvmBroker
 from worker.devbroker.ports import free_ports
 from worker.devbroker.topics import delete_topics
 from worker.errors import OutcomeUnknown, PublishFailed
+from worker.kafka import consumer as consumer_module
 from worker.kafka import producer as producer_module
 from worker.kafka import settling, watchdog
 from worker.kafka.client_defects import stop_sending
@@ -140,6 +141,22 @@ def hurt(site: Site, mode: Mode, *, for_s: float) -> Iterator[None]:
         yield
     finally:
         mending.join()
+
+
+@contextmanager
+def slow_network(site: Site, *, delay_s: float) -> Iterator[None]:
+    """What is sent takes that long, in both directions."""
+    (route,) = site.routes
+    route.behave(Mode.DELAY, delay_s=delay_s)
+    try:
+        yield
+    finally:
+        route.behave(Mode.PASS)
+
+
+def grow(site: Site, topic: str, partitions: int) -> None:
+    admin = AdminClient({"bootstrap.servers": site.direct})
+    admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
 
 
 def proxied(site: Site, *, partitions: int = 1) -> Road:
@@ -279,6 +296,24 @@ class TestMembership:
             generation = source._consumer.group_metadata().generation_id
 
         assert generation <= FEW_GENERATIONS
+
+    def test_a_slow_join_for_new_partitions_is_finished(
+        self, fragile_site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """D29: partitions are added, and the answer to the join comes while the member is busy elsewhere."""
+        monkeypatch.setattr(consumer_module, "METADATA_MAX_AGE_MS", 1_000)
+        road = proxied(fragile_site)
+        road.write(range(4))
+        with closed_at_the_end(road.source()) as source:
+            read(source, 4)
+            with slow_network(fragile_site, delay_s=0.1):
+                grow(fragile_site, road.input, road.partitions + 1)
+
+                def turn() -> None:
+                    turned(source)
+                    time.sleep(0.5)
+
+                until(lambda: len(source.assignment()) == road.partitions + 1, turn=turn)
 
     def test_nothing_is_handed_out_between_two_generations(self, topics: Topics) -> None:
         """D16: while it rebalances, the client tells a new generation and still reads the partitions of the old one."""
