@@ -32,6 +32,7 @@ COMMANDS = {
     "audit": LOOK,
     "dlq": LOOK,
     "advise": LOOK,
+    "bench": LOOK,
     "config": LOOK,
     "schema": LOOK,
     "health": LOOK,

@@ -88,12 +88,12 @@ def classify(
 
     configure(level="warning")
     kind = input_format or (InputFormat.TXT if input_file == STANDARD_STREAM else format_of(input_file))
-    pointer, column = _pointer_and_column(text_field)
+    pointer, column = pointer_and_column(text_field)
     intake = Intake(
         format="text" if kind is InputFormat.TXT else "json", pointer=pointer, max_value_bytes=MAX_VALUE_BYTES
     )
     with ExitStack() as parts:
-        source = parts.enter_context(_opened_input(input_file))
+        source = parts.enter_context(opened_input(input_file))
         rows = read_rows(source, kind, name=str(input_file), column=column)
         sink = parts.enter_context(_opened_output(output_file, input_file))
         engine = load_engine(model, revision=revision, backend=backend, device=device, precision=precision)
@@ -149,7 +149,7 @@ def _put(lines: bytes, sink: BinaryIO) -> None:
         raise OutputFailed(error) from error
 
 
-def _pointer_and_column(text_field: str) -> tuple[str, str | None]:
+def pointer_and_column(text_field: str) -> tuple[str, str | None]:
     """The JSON pointer to the text in a row's value, and the column that must be there, if it is one."""
     if text_field.startswith("/"):
         return text_field, None
@@ -157,7 +157,8 @@ def _pointer_and_column(text_field: str) -> tuple[str, str | None]:
 
 
 @contextmanager
-def _opened_input(path: Path) -> Iterator[BinaryIO]:
+def opened_input(path: Path) -> Iterator[BinaryIO]:
+    """The file, or standard input, open for reading. Raises DataError."""
     if path == STANDARD_STREAM:
         yield sys.stdin.buffer
         return
