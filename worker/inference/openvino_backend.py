@@ -20,6 +20,7 @@ from openvino.passes import ConstantFolding, Manager
 
 from worker.errors import EngineFailed, EngineLost, EngineOverloaded, ModelError
 from worker.inference.cpus import WorkerPlan
+from worker.inference.first_token import keep_first_token
 
 DEVICE: Final = "CPU"
 HINTS: Final = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # int8: what is not quantized stays exact
@@ -62,6 +63,7 @@ class OpenVinoModel:
 
     def compile(self, *, precision: str, plan: WorkerPlan) -> OpenVinoBackend:
         """Make it ready to run with this arithmetic (a key of HINTS) on these threads."""
+        keep_first_token(self._model)
         if not self.quantized:
             # Weights stored in 8 or 16 bits are unpacked once instead of in every pass (MiniLM-L6: 1.12x in bfloat16).
             folding = Manager()
