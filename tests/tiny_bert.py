@@ -89,6 +89,21 @@ def exported_folder(weights: Weights) -> Path:
 
 
 @cache
+def quantized_folder() -> Path:
+    """The same in int8, weights and activations, quantized once for the test run. Not to be written to."""
+    from worker.inference.checkpoint import read_checkpoint
+    from worker.inference.forms import float_model, save_form
+    from worker.inference.quantization import quantized
+    from worker.records import Encoded
+
+    checkpoint, folder = read_checkpoint(checkpoint_folder()), _temporary_folder() / "quantized"
+    encoded = checkpoint.text_encoder().encode(texts(60))
+    ids = [each.ids for each in encoded if isinstance(each, Encoded)]
+    save_form(quantized(float_model(checkpoint), ids), checkpoint.folder, folder, halved=False)
+    return folder
+
+
+@cache
 def cache_home() -> Path:
     """A folder for $XDG_CACHE_HOME that lives as long as the test run."""
     return _temporary_folder() / "cache"

@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": MODELS,
     "calibrate": MODELS,
     "train": MODELS,
+    "export": MODELS,
     "policy": LOOK,
     "audit": LOOK,
     "dlq": LOOK,

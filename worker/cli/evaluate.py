@@ -10,12 +10,14 @@ import orjson
 import typer
 
 from worker.cli import calibrate_options as options
+from worker.cli.agreement_table import print_agreement
 from worker.cli.classify import Backend, Precision
 from worker.cli.writing import write_file
 from worker.errors import ConfigError
 
 if TYPE_CHECKING:
     from schemas.policy import Policy
+    from worker.inference.agreement import AgreementRecord
     from worker.learning.datasets import Fields
     from worker.learning.metrics import Judged
 
@@ -75,13 +77,16 @@ def evaluate(
         judged, chosen = _judged_predictions(predictions, fields, policy)
     else:
         judged, chosen = _judged_model((str(model), engine), Path(str(data)), fields, policy, min_confidence)
+    agreement = _agreement(model, revision) if model is not None else None
     if report is not None:
         from worker.learning.report import Subject, evaluation_page
 
         named = model or (chosen.model.name if chosen else "predictions")
-        subject = Subject(model=named, data=str(data or predictions), policy=chosen)
+        subject = Subject(model=named, data=str(data or predictions), policy=chosen, agreement=agreement)
         write_file(report, evaluation_page(judged, subject))
     values = {**measure(judged), "dead": judged.dead}
+    if agreement is not None:
+        values["agreement"] = agreement.model_dump(by_alias=True)
     document = orjson.dumps(values, option=orjson.OPT_INDENT_2).decode()
     if str(json_file) == "-":
         typer.echo(document)
@@ -89,6 +94,8 @@ def evaluate(
     if json_file is not None:
         write_file(json_file, document + "\n")
     _show(values)
+    if agreement is not None:
+        print_agreement(agreement)
 
 
 def _check_only_of_models(engine: Engine, min_confidence: float | None) -> None:
@@ -136,6 +143,17 @@ def _judged_model(
     return judge_observed(
         found, chosen, min_confidence=MIN_CONFIDENCE if min_confidence is None else min_confidence
     ), chosen
+
+
+def _agreement(model: str, revision: str | None) -> AgreementRecord | None:
+    """How far the model stood from float32 when it was exported, if its folder says so of these weights."""
+    from worker.inference.agreement import read_agreement
+    from worker.inference.checkpoint import content_hash
+    from worker.inference.sources import resolve
+
+    folder = resolve(model, revision=revision).folder
+    found = read_agreement(folder)
+    return found if found is not None and found.form.revision == content_hash(folder) else None
 
 
 def _show(values: dict[str, Any]) -> None:

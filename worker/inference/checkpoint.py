@@ -27,6 +27,7 @@ SAFETENSORS_FILES: Final = ("model.safetensors", "model.safetensors.index.json")
 PICKLE_FILES: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 POLICY_FILE: Final = "policy.json"
 SURPRISE_FILE: Final = "surprise.npz"
+AGREEMENT_FILE: Final = "agreement.json"
 # What decides a text's scores: the folder's content hash covers these and nothing else.
 CONTENT_PATTERNS: Final = (
     "config.json",
@@ -39,7 +40,7 @@ CONTENT_PATTERNS: Final = (
     "model.onnx*",
     "onnx/model.onnx*",
 )
-ALSO_READ: Final = (POLICY_FILE, SURPRISE_FILE, "training.json")
+ALSO_READ: Final = (POLICY_FILE, SURPRISE_FILE, AGREEMENT_FILE, "training.json")
 # Their position embeddings start behind the padding id (RoBERTa's `create_position_ids_from_input_ids`).
 POSITIONS_AFTER_PADDING: Final = frozenset(
     {"roberta", "camembert", "xlm-roberta", "xlm-roberta-xl", "roberta-prelayernorm", "xmod", "data2vec-text"}

@@ -6,7 +6,6 @@ Needs the torch extra (and nncf, from the learning extra, for int8 weights). The
 
 from __future__ import annotations
 
-import shutil
 import warnings
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,11 +15,10 @@ import openvino as ov
 import torch
 
 from worker.errors import ExportError, ModelError
-from worker.inference.checkpoint import read_checkpoint
+from worker.inference.checkpoint import Checkpoint, read_checkpoint
+from worker.inference.forms import save_form
 from worker.inference.torch_backend import load_model
 
-COPIED: Final = ("config.json", "tokenizer.json", "tokenizer_config.json")
-IR_FILE: Final = "openvino_model.xml"
 MAX_DIFFERENCE: Final = 1e-3  # of float32 logits, relative to their size; wrong traces are off by far more
 
 Weights = Literal["float32", "float16", "int8"]
@@ -31,17 +29,18 @@ def export_openvino(model_dir: Path, out_dir: Path, *, weights: Weights) -> None
 
     `int8` is row-wise and moves probabilities by up to a few hundredths. Raises ModelError.
     """
-    checkpoint = read_checkpoint(model_dir)
-    model = load_model(model_dir)
-    converted = _convert(model, _example(model, checkpoint.pad_id, texts=2, length=7))
-    _check(converted, model, _example(model, checkpoint.pad_id, texts=3, length=16))
+    model = converted(read_checkpoint(model_dir))
     if weights == "int8":
-        converted = _compressed(converted)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    ov.save_model(converted, out_dir / IR_FILE, compress_to_fp16=weights == "float16")
-    for name in COPIED:
-        if (out_dir / name).resolve() != (model_dir / name).resolve():
-            shutil.copyfile(model_dir / name, out_dir / name)
+        model = _compressed(model)
+    save_form(model, model_dir, out_dir, halved=weights == "float16")
+
+
+def converted(checkpoint: Checkpoint) -> Any:
+    """The checkpoint's float32 model for OpenVINO, checked against torch. Raises ModelError."""
+    model = load_model(checkpoint.folder)
+    made = _convert(model, _example(model, checkpoint.pad_id, texts=2, length=7))
+    _check(made, model, _example(model, checkpoint.pad_id, texts=3, length=16))
+    return made
 
 
 class _Logits(torch.nn.Module):

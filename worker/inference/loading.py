@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from worker.errors import ExportError, ModelError
-from worker.inference.checkpoint import Checkpoint, read_checkpoint
+from worker.inference.agreement import check_quantized
+from worker.inference.checkpoint import Checkpoint, content_hash, read_checkpoint
 from worker.inference.cpus import plan_workers, usable_cpus
 from worker.inference.engine import Engine, EngineOptions
 from worker.inference.export_cache import exported
@@ -46,12 +47,19 @@ def load_engine(
     device: str = "auto",
     precision: str = "auto",
     options: EngineOptions | None = None,
+    check_agreement: bool = True,
 ) -> Engine:
-    """The model called `name`, loaded and warm. Raises ModelError, in one line that says what to change."""
+    """The model called `name`, loaded and warm. Raises ModelError, in one line that says what to change.
+
+    A quantized model whose folder says that it stands too far from float32 is refused, and one that says nothing of it
+    is warned of, unless `check_agreement` is off: for whoever is about to measure it.
+    """
     options = options or EngineOptions()
     source = resolve(name, revision=revision)
     checkpoint = read_checkpoint(source.folder)
     loaded, made = _load_backend(name, checkpoint, Choice(backend, device, precision), workers=options.workers)
+    if made.precision == "int8" and check_agreement:
+        _check_agreement(name, checkpoint.folder)
     info = ModelInfo(
         name=name,
         revision=source.revision,
@@ -128,6 +136,11 @@ def _load_openvino(name: str, checkpoint: Checkpoint, wanted: Choice, *, workers
     precision = choose_precision(wanted.precision, file, quantized=model.quantized)
     plan = plan_workers(weights=model.weights, cpus=usable_cpus(), workers=workers)
     return model.compile(precision=precision, plan=plan), Choice("openvino", "cpu", precision)
+
+
+def _check_agreement(name: str, folder: Path) -> None:
+    if not check_quantized(folder, revision=content_hash(folder)):
+        log.warning("model.agreement_unknown", model=name, advice="export it with emostream export, which measures it")
 
 
 def _require_torch(purpose: str) -> None:

@@ -56,6 +56,11 @@ class OpenVinoModel:
         )
 
     @property
+    def graph(self) -> Any:
+        """The model itself, for whoever writes it in another form."""
+        return self._model
+
+    @property
     def labels(self) -> int | None:
         """Logits of each text, where the file says so."""
         last = self._model.output(0).get_partial_shape()[-1]

@@ -24,6 +24,7 @@ HUB_FILES: Final = (
     "policy.json",
     "surprise.npz",
     "training.json",
+    "agreement.json",
     "model*.safetensors",
     "model.safetensors.index.json",
     "openvino_model.xml",

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from worker.inference.agreement import Agreement
 from worker.learning.linear_floor import FloorScore
 from worker.learning.other_domains import USUAL, Separation
-from worker.learning.shipping import Agreement
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from worker.errors import ConfigError
 
 TRAINING = ("torch", "transformers", "safetensors", "sklearn")
 CALIBRATION = ("scipy",)
+EXPORT = ("torch", "transformers", "nncf")
 REPORTS = ("jinja2", "matplotlib")
 
 

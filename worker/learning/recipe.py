@@ -20,6 +20,7 @@ from rich.console import Console
 
 from worker.decision.domain import SURPRISE_FILE, load_surprise
 from worker.errors import ModelError
+from worker.inference.agreement import Agreement
 from worker.inference.loading import load_engine
 from worker.learning import card_texts
 from worker.learning.bases import BUILTIN_MODELS, NewEncoder
@@ -34,7 +35,7 @@ from worker.learning.linear_floor import linear_floor
 from worker.learning.metrics import measure
 from worker.learning.other_domains import USUAL, Separation, foreign_texts, separations
 from worker.learning.provenance import fingerprint
-from worker.learning.shipping import Agreement, scores, ship, token_ids
+from worker.learning.shipping import scores, ship, token_ids
 from worker.learning.splits import split_indices
 from worker.learning.thresholds import f1_thresholds
 from worker.learning.train import TrainOptions, judged_texts, train, write_threshold_policy

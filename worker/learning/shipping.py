@@ -1,9 +1,8 @@
-"""From a trained folder to the one that ships: the form CPUs run without torch, and how well it agrees with float32."""
+"""From a trained folder to the one that ships, the form CPUs run without torch; and what an engine says of texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +11,6 @@ from numpy.typing import NDArray
 from worker.errors import InferenceError, RecordError
 from worker.ports import Classifier
 from worker.records import Encoded, Prediction
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Probabilities of the shipped form against float32 torch, over all labels of `texts` texts."""
-
-    texts: int
-    largest: float
-    p99: float
-    same_answer: float
-
-    @classmethod
-    def between(cls, expected: NDArray[np.floating], actual: NDArray[np.floating]) -> Agreement:
-        """Compare probabilities [texts, labels] of the same texts."""
-        difference = np.abs(expected - actual)
-        return cls(
-            texts=len(expected),
-            largest=float(difference.max()),
-            p99=float(np.quantile(difference, 0.99)),
-            same_answer=float((expected.argmax(axis=1) == actual.argmax(axis=1)).mean()),
-        )
 
 
 def ship(source: Path, target: Path, *, torch_form: bool) -> None:

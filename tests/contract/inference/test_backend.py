@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.tiny_bert import Weights, checkpoint_folder, exported_folder
+from tests.tiny_bert import Weights, checkpoint_folder, exported_folder, quantized_folder
 from worker.errors import EngineLost
 from worker.inference.activation import activate, energies
 from worker.inference.cpus import WorkerPlan
@@ -48,7 +48,8 @@ def openvino_backend(precision: str, weights: Weights = "float32") -> Backend:
 
     if precision == "bfloat16" and not computes_bfloat16():
         pytest.skip("this CPU does not compute in bfloat16")
-    model = OpenVinoModel(exported_folder(weights) / "openvino_model.xml")
+    folder = quantized_folder() if precision == "int8" else exported_folder(weights)
+    model = OpenVinoModel(folder / "openvino_model.xml")
     return model.compile(precision=precision, plan=WorkerPlan(workers=2, threads=1))
 
 
@@ -59,6 +60,8 @@ BACKENDS: dict[str, Callable[[], Subject]] = {
     "openvino float32": lambda: Subject(openvino_backend("float32"), 1e-4),
     "openvino bfloat16": lambda: Subject(openvino_backend("bfloat16"), 0.02),
     "openvino float32, weights stored as int8": lambda: Subject(openvino_backend("float32", "int8"), 1e-4),
+    # a value between two steps of a scale, which is fixed, may fall to either
+    "openvino int8": lambda: Subject(openvino_backend("int8"), 0.02),
 }
 
 
@@ -162,6 +165,7 @@ def test_closed(load: Callable[[str], Backend]) -> None:
         ("torch bfloat16", 0.03),
         ("openvino bfloat16", 0.03),
         ("openvino float32, weights stored as int8", 0.03),
+        ("openvino int8", 0.2),
     ],
 )
 def test_agreement_with_float32(name: str, limit: float) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from schemas.policy import Policy
 from worker.decision.explanation import LabelLine, explain
+from worker.inference.agreement import AgreementRecord
 from worker.learning.extras import REPORTS, require
 from worker.learning.label_losses import LOSSES
 from worker.learning.metrics import Judged, confusion_matrix, measure, per_label
@@ -33,11 +34,13 @@ MIDDLE = (0.05, 0.5, 0.95)
 
 @dataclass(frozen=True)
 class Subject:
-    """What was judged, for the heading: the model or predictions and the data as they were named, and the policy."""
+    """What was judged, for the heading: the model or predictions and the data as they were named, and the policy;
+    `agreement`: how far the model stood from float32 when it was exported."""
 
     model: str
     data: str
     policy: Policy | None
+    agreement: AgreementRecord | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def evaluation_page(judged: Judged, subject: Subject) -> str:
         written_by="evaluate",
         reliability=reliability_figure(judged),
         areas=areas(selection.confidence, selection.loss),
+        agreement=subject.agreement,
     )
 
 
@@ -122,6 +126,7 @@ def _rendered(
     lines = explanation.labels if explanation else ()
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
     values = {
+        "agreement": None,
         "quality": [],
         "bounds": {},
         "score_areas": {},
