@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import orjson
 
 from schemas.dead_letter import DeadLetterHeaders
@@ -48,11 +48,12 @@ def fields(
 ) -> dict[str, Any]:
     """What output events, review events and the lines of `classify` share, in the contract's order."""
     model = provenance.model
-    scores = np.round(prediction.scores.astype(np.float64), 6).tolist()
     return {
         "labels": decision.labels,
         "confidence": round(decision.confidence, 6),
-        "scores": dict(zip(model.labels, scores, strict=True)),
+        "scores": {
+            label: round(score, 6) for label, score in zip(model.labels, prediction.scores.tolist(), strict=True)
+        },
         "model": {"name": model.name, "revision": model.revision, "task": model.task},
         "policy": _policy(provenance.policy, decision),
         "audit_probability": decision.audit_probability,
@@ -86,10 +87,9 @@ class EventRenderer:
         found: Found,
         prediction: Prediction,
         decision: Decision,
-        now: float,
+        processed_at: str,
     ) -> Outgoing:
         """An enriched event (output topic) or a review event with its reasons (review topic)."""
-        processed_at = render_time(datetime.fromtimestamp(now, UTC))
         review = destination is Destination.REVIEW
         body: dict[str, Any] = {
             "schema": REVIEW_SCHEMA if review else ENRICHED_SCHEMA,
@@ -157,18 +157,23 @@ def traced(event: Outgoing, trace: Sequence[Header]) -> Outgoing:
     return Outgoing(event.destination, event.key, event.value, (*headers, *trace), event.source)
 
 
-def _moment(timestamp_ms: int) -> datetime | None:
+def _moment(timestamp_ms: int) -> str | None:
     """A record's timestamp; None when it has none, or one that no calendar holds."""
     if not 0 <= timestamp_ms < YEAR_10000_MS:
         return None
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    return f"{_second(timestamp_ms // 1000)}.{timestamp_ms % 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(since_epoch: int) -> str:
+    """A time down to its seconds: records of a wave share them."""
+    return render_time(datetime.fromtimestamp(since_epoch, UTC)).removesuffix(".000Z")
 
 
 def _source(record: Record) -> dict[str, Any]:
-    moment = _moment(record.timestamp_ms)
     return {
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "timestamp": None if moment is None else render_time(moment),
+        "timestamp": _moment(record.timestamp_ms),
     }

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from schemas.classified import CLASSIFIED_SCHEMA
-from schemas.fields import render_time
 from schemas.policy import Policy
 from worker import __version__
 from worker.batching import CloseReason, Gathered, Wave
@@ -74,14 +72,14 @@ class LineRenderer(EventRenderer):
         found: Found,
         prediction: Prediction,
         decision: Decision,
-        now: float,
+        processed_at: str,
     ) -> Outgoing:
         shared = fields(
             found=found,
             prediction=prediction,
             decision=decision,
             provenance=self._line_provenance,
-            processed_at=render_time(datetime.fromtimestamp(now, UTC)),
+            processed_at=processed_at,
         )
         model = self._line_provenance.model
         own = {

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+from schemas.fields import render_time
 from schemas.policy import AuditStratum
 from schemas.review import Reason
 from worker.batching import Gathered, Wave
@@ -160,11 +162,12 @@ class Pipeline:
         inferred_at = self._clock.monotonic()
         now = self._clock.time()
         judged, drift = self._judge(wave.items, inferred.results, now)
+        processed_at = render_time(datetime.fromtimestamp(now, UTC))
         tally = Tally()
         deaths: list[bool] = []
         outgoing: list[Outgoing] = []
         for item, judgement in zip(wave.items, judged, strict=True):
-            rendered, dead = self._outcome(item, judgement, tally, now=now, trace=trace.headers)
+            rendered, dead = self._outcome(item, judgement, tally, processed_at=processed_at, trace=trace.headers)
             outgoing += rendered
             deaths.append(dead)
         decided_at = self._clock.monotonic()
@@ -222,10 +225,10 @@ class Pipeline:
         return list(zip(calibrated, decided.decisions, strict=True)), decided.drift
 
     def _outcome(
-        self, item: Gathered, judged: Judged, tally: Tally, *, now: float, trace: Sequence[Header]
+        self, item: Gathered, judged: Judged, tally: Tally, *, processed_at: str, trace: Sequence[Header]
     ) -> tuple[list[Outgoing], bool]:
         if not isinstance(judged, RecordError):
-            rendered, decision = self._render(item, judged, now=now, trace=trace)
+            rendered, decision = self._render(item, judged, processed_at=processed_at, trace=trace)
             if all(map(self._fits, rendered)):
                 _count(tally, decision)
                 return rendered, False
@@ -240,7 +243,7 @@ class Pipeline:
         return [letter], True
 
     def _render(
-        self, item: Gathered, judged: tuple[Prediction, Decision], *, now: float, trace: Sequence[Header]
+        self, item: Gathered, judged: tuple[Prediction, Decision], *, processed_at: str, trace: Sequence[Header]
     ) -> tuple[list[Outgoing], Decision]:
         prediction, decision = judged
         destinations = []
@@ -262,7 +265,7 @@ class Pipeline:
                 found=found,
                 prediction=prediction,
                 decision=decision,
-                now=now,
+                processed_at=processed_at,
             )
             for destination in destinations
         ]
@@ -279,5 +282,7 @@ class Pipeline:
 def _count(tally: Tally, decision: Decision) -> None:
     tally.outcomes[decision.outcome] += 1
     if decision.outcome is Outcome.ACCEPTED:
-        tally.labels.update(decision.labels)
-    tally.reasons.update(decision.reasons)
+        for label in decision.labels:
+            tally.labels[label] += 1
+    for reason in decision.reasons:
+        tally.reasons[reason] += 1

@@ -23,7 +23,7 @@ from worker.intake import InputFormat, Intake
 from worker.records import Decision, Destination, Found, Header, ModelInfo, Outcome, Outgoing, Prediction, Record, Task
 
 SCHEMAS = json_schemas()
-NOW = 1_795_255_200.061
+NOW = "2026-11-21T10:00:00.061Z"
 EXAMPLE = examples.ENRICHED
 MODEL = ModelInfo(
     name=EXAMPLE.model.name,
@@ -68,7 +68,7 @@ def rendered(
         found=found or Found("fine", b'{"text": "fine"}'),
         prediction=Prediction(SCORES, EXAMPLE.tokens, truncated=False),
         decision=decision,
-        now=NOW,
+        processed_at=NOW,
     )
 
 
@@ -171,7 +171,7 @@ def test_a_frame_stands_before_the_events_of_its_topic(destination: Destination,
         "found": Found("fine", b'{"text": "fine"}'),
         "prediction": Prediction(SCORES, 3, False),
         "decision": ACCEPTED,
-        "now": 0.0,
+        "processed_at": NOW,
     }
 
     framed, plain = framing.event(**given), renderer_of().event(**given)  # type: ignore[arg-type]

@@ -72,4 +72,6 @@ def _client_name(name: str) -> str:
 def record_size(*, key: bytes | None, value: bytes | None, headers: Sequence[Header]) -> int:
     """The most bytes that a batch of this record alone takes, uncompressed: never less than the client's estimate."""
     size = BATCH_OVERHEAD_BYTES + RECORD_OVERHEAD_BYTES + 3 * LENGTH_BYTES + len(key or b"") + len(value or b"")
-    return size + sum(2 * LENGTH_BYTES + len(name_bytes(name)) + len(content or b"") for name, content in headers)
+    for name, content in headers:
+        size += 2 * LENGTH_BYTES + (len(name) if name.isascii() else len(name_bytes(name))) + len(content or b"")
+    return size
