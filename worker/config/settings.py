@@ -65,8 +65,8 @@ class InferenceSettings(Section):
     )
     workers: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = key(
         "auto",
-        "Inference threads. auto takes many of one core for small models and one of many cores for large ones; set it "
-        "to share a machine.",
+        "Inference threads. auto takes many of one core for small models, one of many cores for large ones, and two on "
+        "a GPU; set it to share a machine.",
         unit="threads",
     )
     cache_size: int = key(

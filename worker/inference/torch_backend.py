@@ -1,10 +1,12 @@
 """The reference backend, and the GPU's: torch over `AutoModelForSequenceClassification`.
 
-Loads safetensors only: no pickle, no remote code, no network. Knows nothing of tokenizers or labels.
+Loads safetensors only: no pickle, no remote code, no network. How a micro-batch lies in the model is
+`torch_layouts`' business, how it gets there and back `torch_lanes`'. Knows nothing of tokenizers or labels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,11 +15,16 @@ import torch
 from numpy.typing import NDArray
 
 from worker.errors import EngineFailed, EngineLost, EngineOverloaded, ModelError
-from worker.inference.cpus import WorkerPlan, plan_workers
+from worker.inference.cpus import plan_workers
+from worker.inference.packing_choice import choose_layout
+from worker.inference.torch_lanes import Cuda, DeviceLane, HostLane, Lane, Lanes
+from worker.inference.torch_layouts import Layout
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 OUT_OF_MEMORY: Final = ("not enough memory", "can't allocate memory", "out of memory")
 BFLOAT16_CPUS: Final = ("avx512_bf16", "amx_bf16")
+LANES_ON_CUDA: Final = 2
+"""Micro-batches in flight: one is computed while the other is copied."""
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -76,36 +83,45 @@ def load_torch(folder: Path, *, device: torch.device, precision: str, cpus: int,
     """The folder's model on a device in a precision (a key of DTYPES). Raises ModelError."""
     model = load_model(folder, dtype=DTYPES[precision])
     if device.type == "cuda":
-        try:
-            return TorchBackend(model.to(device), device=device, concurrency=workers or 1)
-        except torch.OutOfMemoryError as error:
-            raise ModelError(f"{folder}: the model does not fit in the memory of {device}") from error
+        return _on_cuda(folder, model, device, lanes=workers or LANES_ON_CUDA)
     plan = plan_workers(weights=_matrix_weights(model), cpus=cpus, workers=workers)
-    use_threads(plan)
-    return TorchBackend(model, device=device, concurrency=plan.workers)
+    lanes = [HostLane(threads=plan.threads) for _ in range(plan.workers)]
+    return TorchBackend(choose_layout(model, device), lanes, device=device)
 
 
-def use_threads(plan: WorkerPlan) -> None:
-    """Compute threads of every worker thread in this process, instead of one for each core of the host."""
-    torch.set_num_threads(plan.threads)
+def _on_cuda(folder: Path, model: Any, device: torch.device, *, lanes: int) -> TorchBackend:
+    try:
+        model = model.to(device)
+        layout = choose_layout(model, device)
+        cuda = Cuda(device)
+        return TorchBackend(layout, [DeviceLane(cuda) for _ in range(lanes)], device=device)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(f"{folder}: the model does not fit in the memory of {device}") from error
+    except torch.AcceleratorError as error:
+        raise ModelError(f"{folder}: {device} cannot be used: {_first_line(error)}") from error
 
 
 class TorchBackend:
-    """A model in eval mode (`worker.ports.Backend`)."""
+    """A model in eval mode (`worker.ports.Backend`); as many calls run at once as there are lanes.
 
-    def __init__(self, model: Any, *, device: torch.device, concurrency: int) -> None:
-        self.concurrency = concurrency
-        self._model: Any = model
+    `pads`: whether the padding of a micro-batch is computed, or left out before the first layer.
+    """
+
+    def __init__(self, layout: Layout, lanes: Sequence[Lane], *, device: torch.device) -> None:
+        self.concurrency = len(lanes)
+        self.pads = layout.pads
+        self._layout: Layout | None = layout
+        self._lanes = Lanes(lanes)
         self._device = device
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        model = self._model
-        if model is None:
+        layout = self._layout
+        if layout is None:
             raise EngineLost("the model was closed")
         try:
-            with torch.inference_mode():
-                logits = model(input_ids=self._on_device(input_ids), attention_mask=self._on_device(attention_mask))
-                return np.asarray(logits.logits.float().cpu().numpy(), dtype=np.float32)
+            return self._lanes.run(layout.lay(input_ids, attention_mask))
+        except EngineLost:
+            raise
         except (torch.OutOfMemoryError, MemoryError) as error:
             torch.cuda.empty_cache()
             raise EngineOverloaded("out of memory") from error
@@ -115,13 +131,10 @@ class TorchBackend:
             raise _translated(error) from error
 
     def close(self) -> None:
-        self._model = None
+        self._layout = None
+        self._lanes.close()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-    def _on_device(self, values: NDArray[np.int64]) -> torch.Tensor:
-        tensor = torch.from_numpy(values)
-        return tensor.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else tensor
 
 
 def _matrix_weights(model: Any) -> int:

@@ -7,6 +7,19 @@ from pathlib import Path
 import pytest
 
 from tests.tiny_bert import cache_home, checkpoint_folder, exported_folder
+from worker.inference.loading import NVIDIA_DRIVER
+
+
+def cuda_is_there() -> bool:
+    if not NVIDIA_DRIVER.exists():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+# A skip would only say on every machine without a GPU that there is none.
+collect_ignore = [] if cuda_is_there() else ["test_cuda.py"]
 
 
 @pytest.fixture
