@@ -18,7 +18,7 @@ COPY pyproject.toml constraints.txt ./
 FROM builder AS cpu-dependencies
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --python /opt/emostream --constraint constraints.txt --requirement pyproject.toml \
-        --extra otel \
+        --extra confluent --extra otel \
     && find /opt/emostream -name libopenvino_intel_gpu_plugin.so -delete \
     && find /opt/emostream -name libopenvino_intel_npu_plugin.so -delete \
     && /opt/emostream/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/emostream/lib
@@ -26,7 +26,7 @@ RUN --mount=type=cache,target=/var/cache/uv \
 FROM builder AS cuda-dependencies
 RUN --mount=type=cache,target=/var/cache/uv \
     uv pip install --quiet --python /opt/emostream --constraint constraints.txt --requirement pyproject.toml \
-        --extra otel --extra torch \
+        --extra confluent --extra otel --extra torch \
     && /opt/emostream/bin/python -m compileall -q --invalidation-mode unchecked-hash -x torch/testing/_internal/py3 \
         /opt/emostream/lib
 

@@ -29,12 +29,11 @@ from worker.inference.engine import Engine, EngineOptions
 from worker.inference.loading import load_engine
 from worker.intake import Intake
 from worker.kafka import startup
+from worker.kafka.clients import Adapters, adapters
 from worker.kafka.connection import Connection, Security
 from worker.kafka.consumer import Assignor, ConsumerSettings, StartFrom
 from worker.kafka.producer import Compression, ProducerSettings
-from worker.kafka.publisher import FlushingPublisher, TransactionalPublisher
 from worker.kafka.slots import TransactionalIdSlot
-from worker.kafka.source import KafkaSource
 from worker.lane import Lane
 from worker.observability.health import Health
 from worker.observability.metrics import Metrics
@@ -65,6 +64,7 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
     clock = SystemClock()
     with ExitStack() as parts:
         intake = _intake(settings)
+        kafka = adapters(settings.kafka.client)
         health = Health(stall_timeout_s=settings.server.stall_timeout_s, clock=clock)
         metrics = Metrics(clock=clock)
         parts.enter_context(_served(settings, health=health, metrics=metrics))
@@ -78,9 +78,9 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
         limits = _check(settings, slot)
         before_events = _frames(settings)
         connection = connection_of(settings.kafka)
-        source = KafkaSource(connection, _consumer_settings(settings), commits=slot is None, clock=clock)
+        source = kafka.source(connection, _consumer_settings(settings), commits=slot is None, clock=clock)
         parts.callback(source.close, timeout_s=CLOSE_TIMEOUT_S)
-        publisher = _publisher(settings.kafka, connection, slot, max_message_bytes=limits.max_message_bytes)
+        publisher = _publisher(kafka, settings.kafka, connection, slot, max_message_bytes=limits.max_message_bytes)
         parts.callback(publisher.close, timeout_s=CLOSE_TIMEOUT_S)
         pump = Pump(
             source=source,
@@ -262,12 +262,15 @@ def _consumer_settings(settings: Settings) -> ConsumerSettings:
 
 
 def _publisher(
-    kafka: KafkaSettings, connection: Connection, slot: TransactionalIdSlot | None, *, max_message_bytes: int
+    client: Adapters,
+    kafka: KafkaSettings,
+    connection: Connection,
+    slot: TransactionalIdSlot | None,
+    *,
+    max_message_bytes: int,
 ) -> Publisher:
     settings = ProducerSettings(topics_of(kafka), max_message_bytes, Compression(kafka.compression))
-    if slot is None:
-        return FlushingPublisher(connection, settings, group_id=kafka.group_id)
-    return TransactionalPublisher(connection, settings, group_id=kafka.group_id, slot=slot)
+    return client.publisher(connection, settings, group_id=kafka.group_id, slot=slot)
 
 
 def _pipeline(

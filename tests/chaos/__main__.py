@@ -30,11 +30,13 @@ def main() -> int:
             seconds=arguments.seconds,
             delivery=arguments.delivery,
             assignor=arguments.assignor,
+            client=arguments.client,
             rate=arguments.rate,
             say=lambda line: print(line, file=sys.stderr, flush=True),
         )
     print(table(report.hurts))
-    print(f"\nseed {arguments.seed}, {arguments.nodes} nodes, {arguments.delivery}, {arguments.assignor}")
+    setting = (f"seed {arguments.seed}", f"{arguments.nodes} nodes", arguments.delivery, arguments.assignor)
+    print("\n" + ", ".join([*setting, arguments.client]))
     print(f"{report.verdict}\nworkers that ended by themselves: {len(report.deaths)}; last exits: {report.exits}")
     for reason, count in sorted(report.unpublished.items()):
         print(f"  wave not published {count:4} times: {reason}")
@@ -78,6 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--nodes", type=int, default=1, help="brokers: 1, or 3 with replication factor 3")
     parser.add_argument("--delivery", choices=["exactly-once", "at-least-once"], default="exactly-once")
     parser.add_argument("--assignor", choices=["cooperative-sticky", "range"], default="cooperative-sticky")
+    parser.add_argument("--client", choices=["kafka-python", "confluent-kafka"], default="kafka-python")
     parser.add_argument("--rate", type=float, default=60, help="input records a second")
     parser.add_argument("--only", help=f"kinds of fault, separated by commas: {', '.join(kind.name for kind in Kind)}")
     parser.add_argument("--folder", help="where the workers' logs are kept")

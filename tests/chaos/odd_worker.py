@@ -17,6 +17,7 @@ import structlog
 
 from worker import wiring
 from worker.cli import app
+from worker.kafka.clients import Adapters, adapters
 from worker.kafka.publisher import TransactionalPublisher
 from worker.kafka.source import KafkaSource
 from worker.ports import Inferred
@@ -50,15 +51,15 @@ class OddClassifier(StubClassifier):
         return super().predict(encoded)
 
 
-class SlowPublisher(TransactionalPublisher):
-    """Waits before each publication, where a real one may be stopped by the operating system."""
+class Slow:
+    """Waits before each publication, where a real publisher may be stopped by the operating system."""
 
     pause_s = 0.0
 
     def publish(self, publication: Publication) -> None:
         log.info("publish.waits", records=len(publication.outgoing))
         time.sleep(self.pause_s)
-        super().publish(publication)
+        super().publish(publication)  # type: ignore[misc]
 
 
 class KeptSource(KafkaSource):
@@ -71,14 +72,14 @@ class KeptSource(KafkaSource):
         KeptSource.latest = self
 
 
-class WrongPublisher(SlowPublisher):
+class WrongPublisher(TransactionalPublisher):
     """Reads the group metadata at the commit: an expelled member's is that of nobody, which the broker lets pass."""
 
     def publish(self, publication: Publication) -> None:
         log.info("publish.waits", records=len(publication.outgoing))
         began = time.time()
-        time.sleep(self.pause_s)
-        stopped_meanwhile = time.time() - began > self.pause_s + 5
+        time.sleep(Slow.pause_s)
+        stopped_meanwhile = time.time() - began > Slow.pause_s + 5
         polled_as = publication.membership
         deadline = time.monotonic() + 5 if stopped_meanwhile else 0.0
         now = KeptSource.latest._consumer.group_metadata()
@@ -86,7 +87,15 @@ class WrongPublisher(SlowPublisher):
             time.sleep(0.01)
             now = KeptSource.latest._consumer.group_metadata()
         membership = replace(polled_as, snapshot=now)
-        TransactionalPublisher.publish(self, replace(publication, membership=membership))
+        super().publish(replace(publication, membership=membership))
+
+
+def odd_adapters(client: str, *, reads_membership_again: bool) -> Adapters:
+    """The client's adapters with another publisher for exactly-once; the wrong one is there for kafka-python only."""
+    usual: Any = adapters(client)
+    if reads_membership_again:
+        return replace(usual, source=KeptSource, transactional=WrongPublisher)
+    return replace(usual, transactional=type("SlowPublisher", (Slow, usual.transactional), {}))
 
 
 def main() -> None:
@@ -99,9 +108,8 @@ def main() -> None:
     odd, usual = parser.parse_known_args()
     exchanged: Any = wiring
     if odd.publish_pause_s is not None:
-        SlowPublisher.pause_s = odd.publish_pause_s
-        exchanged.TransactionalPublisher = WrongPublisher if odd.reads_membership_again else SlowPublisher
-        exchanged.KafkaSource = KeptSource
+        Slow.pause_s = odd.publish_pause_s
+        exchanged.adapters = lambda client: odd_adapters(client, reads_membership_again=odd.reads_membership_again)
     if odd.forward_s is not None:
         exchanged.load = lambda _settings: OddClassifier(
             forward_s=odd.forward_s, hangs_after=odd.hangs_after, dies_after=odd.dies_after

@@ -69,6 +69,7 @@ def run(
     seconds: float = float("inf"),
     delivery: str = "exactly-once",
     assignor: str = "cooperative-sticky",
+    client: str = "kafka-python",
     rate: float = 60.0,
     partitions: int = 6,
     say: Callable[[str], None] = lambda _: None,
@@ -77,7 +78,7 @@ def run(
 
     `seed`: of the traffic and the pauses between faults; `rate`: input records a second.
     """
-    config = site.config(delivery=delivery, assignor=assignor)
+    config = site.config(delivery=delivery, assignor=assignor, client=client)
     sender = Sender(site.direct, site.input, partitions=partitions, rate=rate, seed=seed)
     with Watcher(site.direct, site.outgoing) as watcher, Fleet(folder, config) as fleet:
         with sender:

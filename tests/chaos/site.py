@@ -53,12 +53,15 @@ class Site:
     def outgoing(self) -> tuple[str, str, str]:
         return (self.output, self.review, self.dead_letter)
 
-    def config(self, *, delivery: str, assignor: str, **changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    def config(
+        self, *, delivery: str, assignor: str, client: str = "kafka-python", **changes: dict[str, Any]
+    ) -> dict[str, dict[str, Any]]:
         """A worker's settings; `changes` are sections whose keys are added to those here."""
         sections: dict[str, dict[str, Any]] = {
             "model": {"name": "builtin:emotion-tiny"},
             "inference": {"workers": 1, "cache_size": 0},
             "kafka": {
+                "client": client,
                 "bootstrap_servers": self.proxied,
                 "group_id": self.group_id,
                 "input_topics": [self.input],

@@ -14,9 +14,10 @@ pytestmark = [pytest.mark.broker, pytest.mark.timeout(400)]
 Trials = dict[str, Future[Trial]]
 
 
-def test_a_zombie_publishes_nothing(trials: Trials) -> None:
+@pytest.mark.parametrize("name", ["zombie", "zombie, confluent-kafka"])
+def test_a_zombie_publishes_nothing(trials: Trials, name: str) -> None:
     """Stopped just before it publishes, it wakes up after its heir has done the work, and is fenced."""
-    trial = trials["zombie"].result()
+    trial = trials[name].result()
 
     assert trial.noted["heir"] == 0
     assert '"wave.not_published"' in trial.log
@@ -79,9 +80,10 @@ def test_sigterm_with_a_full_pipeline_drains(trials: Trials) -> None:
     assert trial.verdict.exactly_once, trial.verdict
 
 
-def test_partitions_added_while_running_are_picked_up(trials: Trials) -> None:
+@pytest.mark.parametrize("name", ["new partitions", "new partitions, confluent-kafka"])
+def test_partitions_added_while_running_are_picked_up(trials: Trials, name: str) -> None:
     """Within the age that the client's metadata may have, from their beginning."""
-    trial = trials["new partitions"].result()
+    trial = trials[name].result()
 
     assert trial.code == 0, trial.log
     assert trial.verdict is not None
@@ -102,10 +104,11 @@ def test_a_rebalance_costs_no_more_than_what_is_in_hand(trials: Trials, kind: st
     assert trial.verdict.exactly_once, trial.verdict
 
 
+@pytest.mark.parametrize("client", ["", ", confluent-kafka"])
 @pytest.mark.parametrize("role", ["input", "output"])
-def test_a_deleted_topic_ends_the_worker_with_one_line(trials: Trials, role: str) -> None:
+def test_a_deleted_topic_ends_the_worker_with_one_line(trials: Trials, role: str, client: str) -> None:
     """Exit 1, and the line names the topic."""
-    trial = trials[f"{role} topic deleted"].result()
+    trial = trials[f"{role} topic deleted{client}"].result()
 
     lines = [line for line in trial.log.splitlines() if line.startswith("emostream: ")]
     assert trial.code == 1, trial.log[-3000:]

@@ -32,6 +32,7 @@ from worker.devbroker.topics import delete_topics
 MAX_POLL_INTERVAL_S = 30
 BUSY_WAVE = 100
 BUSY_CHANGES = 4
+CONFLUENT = "confluent-kafka"
 
 
 @dataclass
@@ -74,13 +75,13 @@ def _text(number: int) -> bytes:
     return json.dumps({"text": f"i feel fine {number}"}).encode()
 
 
-def zombie(ground: Ground, *options: str) -> Trial:
+def zombie(ground: Ground, *options: str, client: str = "kafka-python") -> Trial:
     """Stopped when it is about to publish, for longer than its session lasts; an heir does its work meanwhile."""
     trial = Trial(ground.way(400))
-    batch = {"max_messages": 50}
+    changes: dict[str, dict[str, object]] = {"batch": {"max_messages": 50}, "kafka": {"client": client}}
     with (
-        ground.fleet(trial.way, "--publish-pause-s", "4", *options, batch=batch) as stopped,
-        ground.fleet(trial.way, odd=False, batch=batch) as heirs,
+        ground.fleet(trial.way, "--publish-pause-s", "4", *options, **changes) as stopped,
+        ground.fleet(trial.way, odd=False, **changes) as heirs,
     ):
         worker = stopped.start()
         worker.wait_for("publish.waits", times=2)
@@ -156,11 +157,11 @@ def full_pipeline_at_sigterm(ground: Ground) -> Trial:
     return _finished(ground, trial)
 
 
-def new_partitions(ground: Ground) -> Trial:
+def new_partitions(ground: Ground, *, client: str = "kafka-python") -> Trial:
     """The input topic grows under a running worker."""
     trial = Trial(ground.way(40))
     way = trial.way
-    with ground.fleet(way, odd=False) as fleet:
+    with ground.fleet(way, odd=False, kafka={"client": client}) as fleet:
         worker = fleet.start()
         worker.wait_for("wave.published")
         admin = AdminClient({"bootstrap.servers": way.bootstrap_servers})
@@ -197,11 +198,11 @@ def busy_rebalances(ground: Ground, assignor: str) -> Trial:
     return _finished(ground, trial)
 
 
-def deleted_topic(ground: Ground, role: str) -> Trial:
+def deleted_topic(ground: Ground, role: str, *, client: str = "kafka-python") -> Trial:
     """One of its topics is deleted under a running worker; records go on coming if it is an outgoing one."""
     trial = Trial(ground.way(40))
     way = trial.way
-    with ground.fleet(way, odd=False) as fleet:
+    with ground.fleet(way, odd=False, kafka={"client": client}) as fleet:
         worker = fleet.start()
         worker.wait_for("wave.published")
         delete_topics(way.bootstrap_servers, [getattr(way, role)])
@@ -264,5 +265,9 @@ TRIALS: dict[str, Callable[[Ground], Trial]] = {
     "full pipeline at SIGTERM": full_pipeline_at_sigterm,
     "dead inference thread": dead_inference_thread,
     "nowhere to log": nowhere_to_log,
+    "zombie, confluent-kafka": lambda ground: zombie(ground, client=CONFLUENT),
+    "new partitions, confluent-kafka": lambda ground: new_partitions(ground, client=CONFLUENT),
+    "output topic deleted, confluent-kafka": lambda ground: deleted_topic(ground, "output", client=CONFLUENT),
+    "input topic deleted, confluent-kafka": lambda ground: deleted_topic(ground, "input", client=CONFLUENT),
 }
 """Those that take longest come first."""

@@ -16,22 +16,23 @@ from tests.contract.source_contract import SourceContract
 from tests.kafka_io import ToSend, committed_offsets, produce
 from worker.devbroker.jvm import JvmBroker
 from worker.kafka.client_defects import accept_any_header_name
+from worker.kafka.clients import Adapters, adapters
 from worker.kafka.connection import Connection
 from worker.kafka.consumer import ConsumerSettings, StartFrom
 from worker.kafka.producer import ProducerSettings
-from worker.kafka.publisher import FlushingPublisher, TransactionalPublisher
 from worker.kafka.slots import TransactionalIdSlot
-from worker.kafka.source import KafkaSource
 from worker.ports import Publisher, Source
 from worker.records import Destination
 
 MAX_MESSAGE_BYTES = 1_048_588
+CLIENTS = ["kafka-python", "confluent-kafka"]
 
 
 class KafkaHarness:
     """Fresh topics and a fresh group on the session's broker."""
 
-    def __init__(self, broker: JvmBroker, topics: Topics) -> None:
+    def __init__(self, broker: JvmBroker, topics: Topics, client: Adapters) -> None:
+        self._client = client
         self.topic = topics("texts", partitions=PARTITIONS)
         self._outgoing = {each: topics(each.value, partitions=PARTITIONS) for each in Destination}
         self._servers = broker.bootstrap_servers
@@ -46,24 +47,21 @@ class KafkaHarness:
     def source(self, *, commits: bool = False, latest: bool = False) -> Source:
         start_from = StartFrom.LATEST if latest else StartFrom.EARLIEST
         settings = ConsumerSettings((self.topic,), self._group, start_from=start_from)
-        source = KafkaSource(self._connection, settings, commits=commits)
+        source = self._client.source(self._connection, settings, commits=commits)
         self._closing.callback(source.close, timeout_s=6)
         return source
 
     def publisher(self, *, transactional: bool = True) -> Publisher:
         settings = ProducerSettings(self._outgoing, MAX_MESSAGE_BYTES)
-        if not transactional:
-            flushing = FlushingPublisher(self._connection, settings, group_id=self._group)
-            self._closing.callback(flushing.close, timeout_s=6)
-            return flushing
-        slot = TransactionalIdSlot(self._group)
-        publisher = TransactionalPublisher(self._connection, settings, group_id=self._group, slot=slot)
-        self._closing.callback(slot.release)
+        slot = TransactionalIdSlot(self._group) if transactional else None
+        publisher = self._client.publisher(self._connection, settings, group_id=self._group, slot=slot)
+        if slot is not None:
+            self._closing.callback(slot.release)
         self._closing.callback(publisher.close, timeout_s=6)
         return publisher
 
     def read(self, destination: Destination) -> list[Seen]:
-        """With the client under test: the other one cannot read header names that are not UTF-8."""
+        """With kafka-python: the other client cannot read header names that are not UTF-8."""
         accept_any_header_name()
         topic = self._outgoing[destination]
         with closing(KafkaConsumer(bootstrap_servers=self._servers, isolation_level="read_committed")) as consumer:
@@ -86,17 +84,19 @@ class KafkaHarness:
 
 
 @pytest.fixture
-def harness(jvm_broker: JvmBroker, topics: Topics) -> Iterator[Harness]:
-    made = KafkaHarness(jvm_broker, topics)
+def harness(jvm_broker: JvmBroker, topics: Topics, client: str) -> Iterator[Harness]:
+    made = KafkaHarness(jvm_broker, topics, adapters(client))
     yield made
     made.close()
 
 
 @pytest.mark.broker
+@pytest.mark.parametrize("client", CLIENTS)
 class TestKafkaSource(SourceContract):
-    """`KafkaSource`."""
+    """The sources over both clients."""
 
 
 @pytest.mark.broker
+@pytest.mark.parametrize("client", CLIENTS)
 class TestKafkaPublishers(PublisherContract):
-    """`TransactionalPublisher` and `FlushingPublisher`."""
+    """The transactional and the flushing publishers over both clients."""

@@ -16,18 +16,12 @@ HIGHEST_PORT = 65_535
 
 def problems(settings: Settings) -> Iterator[str]:
     """A line for each rule broken. Opens the files that the settings name, and nothing else."""
-    yield from _client(settings.kafka)
     yield from _ports(settings.kafka)
     yield from _topics(settings.kafka)
     yield from _sasl(settings.kafka.security)
     yield from _tls(settings.kafka.security)
     yield from _registry(settings.schema_registry)
     yield from _files(settings)
-
-
-def _client(kafka: KafkaSettings) -> Iterator[str]:
-    if kafka.client != "kafka-python":
-        yield f"kafka.client: {kafka.client} is not there yet, use kafka-python"
 
 
 def _ports(kafka: KafkaSettings) -> Iterator[str]:

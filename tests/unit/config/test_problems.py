@@ -80,10 +80,7 @@ def problems(path: Path | None) -> list[str]:
             "logging: {level: loud}",
             "logging.level: got text, expected debug, info, warning or error",
         ),
-        (
-            "kafka: {client: confluent-kafka}",
-            "kafka.client: confluent-kafka is not there yet, use kafka-python",
-        ),
+        ("kafka: {client: librdkafka}", "kafka.client: got text, expected kafka-python or confluent-kafka"),
         ("kafka: {input_topics: [a, a]}", "kafka.input_topics: the same topic is there twice"),
         (
             "kafka: {input_topics: [a], review_topic: a}",
