@@ -1,0 +1,50 @@
+"""docs/benchmarks.json holds what was measured, docs/benchmarks.md its tables; each part replaces its own alone.
+
+A table stands between `<!-- generated: NAME -->` and `<!-- end: NAME -->`; the prose around is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.environments import ROOT
+
+DOCS = ROOT / "docs"
+PAGE, DATA = "benchmarks.md", "benchmarks.json"
+
+
+def read(folder: Path = DOCS) -> dict[str, Any]:
+    """Everything measured so far, by part."""
+    path = folder / DATA
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def store(part: str, measured: Mapping[str, Any], folder: Path = DOCS) -> None:
+    """Put a part's figures in the place of its former ones."""
+    everything = {**read(folder), part: measured}
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(dict(sorted(everything.items())), indent=1, ensure_ascii=False)
+    (folder / DATA).write_text(text + "\n", encoding="utf-8")
+
+
+def rewrite(tables: Mapping[str, str], folder: Path = DOCS) -> list[str]:
+    """Put the tables into the page; the names that have no markers there, whose tables are left out."""
+    path = folder / PAGE
+    page = path.read_text(encoding="utf-8") if path.exists() else (DOCS / PAGE).read_text(encoding="utf-8")
+    path.write_text(refreshed(page, tables), encoding="utf-8")
+    return [name for name in tables if _section(name).search(page) is None]
+
+
+def refreshed(page: str, tables: Mapping[str, str]) -> str:
+    """The page with these tables between their markers, and everything else as it was."""
+    for name, table in tables.items():
+        page = _section(name).sub(lambda found, table=table: f"{found[1]}\n{table.strip()}\n{found[2]}", page)
+    return page
+
+
+def _section(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(<!-- generated: {re.escape(name)} -->)\n.*?(<!-- end: {re.escape(name)} -->)", re.DOTALL)

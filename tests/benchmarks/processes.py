@@ -1,0 +1,132 @@
+"""Contenders as processes: what they took from the machine, and taking turns with one that stays.
+
+CPU seconds and the peak of resident memory are the kernel's own count for the process and the children it waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.benchmarks.environments import ROOT
+
+PATIENCE_S = 15.0
+"""How long a contender may take to end after SIGTERM before it is killed."""
+
+
+class ContenderFailed(Exception):
+    """It ended, or gave no answer in time; the message says which, with the last line it wrote."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """User and system seconds, and the peak of resident memory in MiB."""
+
+    cpu_s: float
+    peak_mib: float
+
+
+class Contender:
+    """A process whose end is measured. Its standard error goes to `log`; what it leaves lying, to `folder`."""
+
+    def __init__(self, command: Sequence[str], *, log: Path, folder: Path = ROOT) -> None:
+        self._log = log
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                cwd=folder,
+                env={**os.environ, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1"},
+            )
+        self._taken: Taken | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self.end()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def turn(self, **wanted: Any) -> dict[str, Any]:
+        """One round of a contender that stays: a line of JSON there, a line of JSON back (`None` wanted: its first)."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            if wanted:
+                self.process.stdin.write(json.dumps(wanted) + "\n")
+                self.process.stdin.flush()
+            while answer := self.process.stdout.readline():
+                if answer.startswith("{"):
+                    return dict(json.loads(answer))
+        except BrokenPipeError:
+            pass
+        raise ContenderFailed(f"ended: {self.last_line()}")
+
+    def wait_until(self, done: Callable[[], bool], *, timeout_s: float, every_s: float = 0.2) -> None:
+        """Raises ContenderFailed when it ends before, or nothing comes of it in time."""
+        deadline = time.monotonic() + timeout_s
+        while not done():
+            if self.poll():
+                raise ContenderFailed(f"ended too early: {self.last_line()}")
+            if time.monotonic() > deadline:
+                raise ContenderFailed(f"not done within {timeout_s:.0f} s: {self.last_line()}")
+            time.sleep(every_s)
+
+    def wait(self, *, timeout_s: float) -> Taken:
+        """Until it ends by itself with exit code 0."""
+        deadline = time.monotonic() + timeout_s
+        while not self.poll():
+            if time.monotonic() > deadline:
+                raise ContenderFailed(f"not ended within {timeout_s:.0f} s: {self.last_line()}")
+            time.sleep(0.02)
+        assert self._taken is not None
+        if self.process.returncode:
+            raise ContenderFailed(f"exit code {self.process.returncode}: {self.last_line()}")
+        return self._taken
+
+    def end(self) -> Taken:
+        """SIGTERM, and SIGKILL when it does not listen; harmless when repeated."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self.poll():
+                break
+            self.process.send_signal(number)
+            deadline = time.monotonic() + PATIENCE_S
+            while not self.poll() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        assert self._taken is not None
+        return self._taken
+
+    def poll(self) -> bool:
+        """Whether it has ended; what it took is known from then on."""
+        if self._taken is None:
+            pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
+            if pid == 0:
+                return False
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            self._taken = Taken(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        return True
+
+    def last_line(self) -> str:
+        lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1][:300] if lines else "it wrote nothing"
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,54 @@
+"""The page and the data of the benchmarks: each part replaces its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.benchmarks.documents import DOCS, PAGE, read, refreshed, rewrite, store
+
+SECTION = "before\n<!-- generated: speed -->\nold\n<!-- end: speed -->\nbetween\n"
+
+
+def test_a_table_replaces_what_stood_between_its_markers() -> None:
+    """And nothing else."""
+    expected = "before\n<!-- generated: speed -->\n| new |\n<!-- end: speed -->\nbetween\n"
+
+    assert expected == refreshed(SECTION, {"speed": "| new |\n"})
+
+
+def test_writing_a_table_twice_is_writing_it_once() -> None:
+    """Nothing grows from run to run."""
+    once = refreshed(SECTION, {"speed": "| \\1 new |\n"})
+
+    assert once == refreshed(once, {"speed": "| \\1 new |\n"})
+
+
+def test_a_part_keeps_what_others_measured(tmp_path: Path) -> None:
+    """So that a run can be gone on with by part."""
+    store("engine", {"a": 1}, tmp_path)
+    store("latency", {"b": 2}, tmp_path)
+    store("engine", {"a": 3}, tmp_path)
+
+    assert {"engine": {"a": 3}, "latency": {"b": 2}} == read(tmp_path)
+
+
+def test_a_table_without_markers_is_told(tmp_path: Path) -> None:
+    """It would be lost in silence."""
+    (tmp_path / PAGE).write_text(SECTION)
+
+    assert ["cost"] == rewrite({"speed": "x", "cost": "y"}, tmp_path)
+
+
+def test_the_page_has_a_pair_of_markers_for_every_table() -> None:
+    """Of all the parts, with the machine of those that have a clock."""
+    page = (DOCS / PAGE).read_text()
+    clocked = [f"machine of {part}" for part in ("engine", "end-to-end", "latency", "scaling")]
+    tables = ["end-to-end", "engine-share", "repeated", "engine", "batching", "padding", "latency", "memory", "scaling"]
+
+    missing = [
+        name
+        for name in (*clocked, *tables, "costs", "cost")
+        if page.count(f"<!-- generated: {name} -->") != 1 or page.count(f"<!-- end: {name} -->") != 1
+    ]
+
+    assert [] == missing

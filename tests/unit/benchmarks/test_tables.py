@@ -1,0 +1,81 @@
+"""Tables of measured figures: what the page shows of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.benchmarks import batching, end_to_end, latency, memory, scaling
+from tests.benchmarks.end_to_end import ANCHOR, OUR_OWN
+
+
+def _entrant(delivery: str, *rates: float) -> dict[str, Any]:
+    rounds = [{"messages": 1000, "per_s": rate, "cpu_s": 3.0, "peak_mib": 200.0, "broker_cpu_s": 0.5} for rate in rates]
+    return {"delivery": delivery, "startup_cpu_s": 2.0, "rounds": rounds}
+
+
+def _end_to_end() -> dict[str, Any]:
+    entrants = {
+        ANCHOR: _entrant("at least once", 90.0, 100.0, 110.0),
+        "odd": {"delivery": "?", "rounds": [], "failed": "ended: no"},
+        OUR_OWN: _entrant("exactly once", 500.0, 600.0, 700.0),
+    }
+    alone = {"rounds": [{"texts": 750, "seconds": 1.0, "cpu_s": 1.0}]}
+    return {
+        "models": {"m": {"about": "a model", "entrants": entrants, "engine_alone": alone, "left_out": {}}},
+        "repeated": {"m": {"about": "a model", "different": _entrant("", 100.0), "repeated": _entrant("", 140.0)}},
+    }
+
+
+def test_end_to_end_shows_ratios_costs_and_who_failed() -> None:
+    """CPU seconds for 100 000 messages, all of them and without start-up's."""
+    tables = end_to_end.tables(_end_to_end())
+
+    assert "| 1 000 | 600 (500-700) | 6.00 | 1.00 | 300 | 100 | 200 |" in tables["end-to-end"]
+    assert "| odd | ? | not measured: ended: no |" in tables["end-to-end"]
+    assert "| a model | 600 (500-700) | 750 (750-750) | 80.0% |" in tables["engine-share"]
+    assert "| 1.40 |" in tables["repeated"]
+
+
+def test_memory_is_the_most_of_all_rounds() -> None:
+    """Of what the other parts ran, without measuring again."""
+    collected = memory.collected({"end-to-end": _end_to_end()})
+
+    assert {"a model": 200} == collected["peaks_mib"]["Kafka to Kafka"][OUR_OWN]
+    assert "odd" not in memory.tables(collected)["memory"]
+
+
+def test_latency_shows_each_percentile_over_the_windows() -> None:
+    """Of the windows' percentiles the median, the least and the most."""
+    found = latency.summary([[1.0, 2.0, 3.0], [5.0], []])
+    case = {"contender": "c", "load": "400/s", "per_s": 400, "lost": 0, **found}
+
+    table = latency.tables({"about": "a model", "capacity": 5000, "cases": [case]})["latency"]
+
+    assert "| c, 400/s | 400 | 3.50 (2.00-5.00) |" in table
+
+
+def test_padding_counts_padded_over_real_tokens() -> None:
+    """Two batches: one of 2 x 10 for 15 tokens, one without padding."""
+    assert {"ratio": 1.25, "batches": 2, "largest": 20} == batching.padding_of([[5, 10], [5]])
+
+
+def test_lengths_are_drawn_the_same_each_time() -> None:
+    """Within Beam's bounds."""
+    for draw in batching.DISTRIBUTIONS.values():
+        lengths = batching.drawn(draw)
+
+        assert (10_000, True) == (len(lengths), 1 <= min(lengths) <= max(lengths) <= 500)
+        assert lengths == batching.drawn(draw)
+
+
+def test_scaling_is_told_beside_the_first_line() -> None:
+    """One worker on one core is the measure."""
+    rounds = [{"messages": 1000, "per_s": 100.0, "cpu_s": 1.0}]
+    fleets = [
+        {"partitions": 1, "workers": 1, "bound": True, "rounds": rounds},
+        {"partitions": 2, "workers": 2, "bound": True, "rounds": [{**rounds[0], "per_s": 190.0}]},
+    ]
+
+    table = scaling.tables({"cores": 2, "fleets": fleets})["scaling"]
+
+    assert "| 2 | 2 | 1, its own | 190 (190-190) | 1.90 | 100 |" in table
