@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from worker.files import InputFormat
 
 if TYPE_CHECKING:
     from worker.inference.engine import Engine
+    from worker.profiling.profile import Profile
     from worker.profiling.settings import Setting
 
 STANDARD_STREAM = Path("-")
@@ -62,16 +64,17 @@ def bench(
     configure(level="error")
     clock = SystemClock()
     texts = shuffled(_texts(input_file, input_format, text_field))
-    subject = Subject(model, revision, this_machine(cpus=usable_cpus()), _date(clock.time()))
+    machine = this_machine(cpus=usable_cpus())
     with _progress() as told:
         profile = Profiler(
             lambda setting: _open(model, revision, setting),
             texts,
             seconds=seconds,
-            cpus=subject.machine.cpus,
+            cpus=machine.cpus,
             clock=clock,
             progress=told,
         ).run()
+    subject = Subject(model, revision, replace(machine, gpu=_gpu_of(profile)), _date(clock.time()))
     if output_file is not None:
         write_file(output_file, settings_yaml(profile, subject))
     document = orjson.dumps(as_values(profile, subject), option=orjson.OPT_INDENT_2).decode()
@@ -84,7 +87,8 @@ def bench(
 
 
 def _open(model: str, revision: str | None, setting: Setting) -> Engine:
-    """One engine, without a cache: texts that come round again are to be computed again."""
+    """One engine, without a cache: texts that come round again are to be computed again. How far int8 stands from
+    float32 is about to be measured, so what its folder says of it does not count."""
     from worker.inference.engine import EngineOptions
     from worker.inference.loading import load_engine
 
@@ -95,7 +99,18 @@ def _open(model: str, revision: str | None, setting: Setting) -> Engine:
         device=setting.device,
         precision=setting.precision,
         options=EngineOptions(max_batch_tokens=setting.max_batch_tokens, workers=setting.workers, cache_size=0),
+        check_agreement=False,
     )
+
+
+def _gpu_of(profile: Profile) -> str | None:
+    """What the driver calls the GPU, if one was measured."""
+    device = next((each.setting.device for each in profile.engines if each.setting.on_cuda), None)
+    if device is None:
+        return None
+    from worker.inference.torch_backend import device_name
+
+    return device_name(device)
 
 
 def _texts(path: Path | None, wanted: InputFormat | None, text_field: str) -> list[str]:

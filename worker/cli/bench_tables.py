@@ -23,7 +23,7 @@ def show(profile: Profile, subject: Subject, *, written: Path | None) -> None:
     """Everything on standard output; `written`: where the settings were put, if somewhere."""
     console = Console()
     machine = subject.machine
-    console.print(f"{subject.model} on {machine.processor}, {machine.cpus} CPUs", highlight=False, markup=False)
+    console.print(f"{subject.model} on {machine.words}", highlight=False, markup=False)
     console.print(_engines(profile))
     for line in _skipped(profile):
         console.print(line, highlight=False, markup=False)

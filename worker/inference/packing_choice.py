@@ -34,13 +34,14 @@ def choose_layout(model: Any, device: torch.device) -> Layout:
     """How the model, on its device in its precision, is to be run; which, and why not packed, goes into the log."""
     if device.type != "cuda":
         return Padded(model)
+    layout: Layout = Padded(model)
+    varlen = _torch_varlen()
     reason = obstacle(model) or _hardware_obstacle(device, model.dtype)
-    varlen = None if reason else _torch_varlen()
-    if not reason and varlen is None:
-        reason = f"torch {torch.__version__} has no attention for packed texts"
-    layout = Padded(model) if varlen is None else packed_or_padded(model, device, varlen)
-    if layout.pads and reason:
-        log.info("model.layout", layout="padded", reason=reason)
+    if varlen is None:
+        reason = reason or f"torch {torch.__version__} has no attention for packed texts"
+    elif not reason:
+        layout, reason = packed_or_padded(model, device, varlen)
+    log.info("model.layout", layout="padded" if layout.pads else "packed", reason=reason)
     return layout
 
 
@@ -59,8 +60,8 @@ def obstacle(model: Any) -> str | None:
     return None
 
 
-def packed_or_padded(model: Any, device: torch.device, varlen: Varlen) -> Layout:
-    """Packed, if that gives the logits of the padded layout; the model's attention is set accordingly."""
+def packed_or_padded(model: Any, device: torch.device, varlen: Varlen) -> tuple[Layout, str | None]:
+    """Packed, if that gives the logits of the padded layout; else why not. The model's attention is set accordingly."""
     from transformers import AttentionInterface
 
     padded, packed = Padded(model), Packed(model, FAMILIES[type(model).__name__])
@@ -74,11 +75,9 @@ def packed_or_padded(model: Any, device: torch.device, varlen: Varlen) -> Layout
     except Exception as error:  # noqa: BLE001 - whatever a kernel or another transformers raises, padded still works
         problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}"
     if problem is None:
-        log.info("model.layout", layout="packed")
-        return packed
+        return packed, None
     model.set_attn_implementation(FALLBACK)
-    log.warning("model.layout", layout="padded", reason=f"packed was tried: {problem}")
-    return padded
+    return padded, f"packed was tried: {problem}"
 
 
 def _hardware_obstacle(device: torch.device, dtype: torch.dtype) -> str | None:

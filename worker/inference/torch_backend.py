@@ -40,6 +40,11 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
+def device_name(device: str) -> str:
+    """What the driver calls this CUDA device."""
+    return str(torch.cuda.get_device_name(torch.device(device)))
+
+
 def choose_precision(wanted: str, device: torch.device) -> str:
     """The precision called `wanted`; auto: bfloat16 where the device computes in it, else float32."""
     if wanted != "auto":

@@ -104,8 +104,8 @@ class DeviceLane:
         self._accelerator = accelerator
         self._stream = accelerator.stream()
         self._done = accelerator.event()
-        self._departures = accelerator.pinned(0, torch.int64)
-        self._arrivals = accelerator.pinned(0, torch.float32)
+        self._departures = accelerator.pinned(_roomy(1), torch.int64)
+        self._arrivals = accelerator.pinned(_roomy(1), torch.float32)
 
     def run(self, laid: Laid) -> Logits:
         size = sum(part.size for part in laid.parts)

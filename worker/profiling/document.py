@@ -56,9 +56,8 @@ def settings_yaml(profile: Profile, subject: Subject) -> str:
             "workers": setting.workers or "auto",
         },
     }
-    machine = printable(subject.machine.processor)
     return (
-        f"# emostream bench, {subject.date}: {machine}, {subject.machine.cpus} CPUs\n"
+        f"# emostream bench, {subject.date}: {printable(subject.machine.words)}\n"
         f"# {recommended.rate:,.0f} texts/s ({recommended.slowest:,.0f} to {recommended.fastest:,.0f})\n"
     ) + yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
 

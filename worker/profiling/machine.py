@@ -14,11 +14,17 @@ CPU_INFO: Final = Path("/proc/cpuinfo")
 @dataclass(frozen=True, slots=True)
 class Machine:
     """`cpus`: those that this process may use. `load`: processes that wanted a CPU over the last minute; None where the
-    system does not say."""
+    system does not say. `gpu`: the one that was measured, if one was."""
 
     processor: str
     cpus: int
     load: float | None
+    gpu: str | None = None
+
+    @property
+    def words(self) -> str:
+        """What it is, on one line."""
+        return ", ".join([self.processor, f"{self.cpus} CPUs", *([self.gpu] if self.gpu else [])])
 
     @property
     def busy(self) -> bool:

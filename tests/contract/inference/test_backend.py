@@ -43,6 +43,21 @@ def torch_backend(precision: str) -> Backend:
     return load_torch(checkpoint_folder(), device=torch.device("cpu"), precision=precision, cpus=2, workers=2)
 
 
+def packed_backend() -> Backend:
+    """As on a GPU, but with plain attention."""
+    import torch
+
+    from tests.integration.inference.tiny_families import looped_attention
+    from worker.inference.packing_choice import packed_or_padded
+    from worker.inference.torch_backend import TorchBackend, load_model
+    from worker.inference.torch_lanes import HostLane
+
+    cpu = torch.device("cpu")
+    layout, _ = packed_or_padded(load_model(checkpoint_folder()), cpu, looped_attention)
+    assert not layout.pads
+    return TorchBackend(layout, [HostLane(threads=1) for _ in range(2)], device=cpu)
+
+
 def openvino_backend(precision: str, weights: Weights = "float32") -> Backend:
     from worker.inference.openvino_backend import OpenVinoModel, computes_bfloat16
 
@@ -56,6 +71,7 @@ def openvino_backend(precision: str, weights: Weights = "float32") -> Backend:
 BACKENDS: dict[str, Callable[[], Subject]] = {
     "stub": lambda: Subject(StubBackend(concurrency=2), 1e-5),
     "torch float32": lambda: Subject(torch_backend("float32"), 1e-4),
+    "torch float32, packed": lambda: Subject(packed_backend(), 1e-4),
     "torch bfloat16": lambda: Subject(torch_backend("bfloat16"), 0.02),
     "openvino float32": lambda: Subject(openvino_backend("float32"), 1e-4),
     "openvino bfloat16": lambda: Subject(openvino_backend("bfloat16"), 0.02),

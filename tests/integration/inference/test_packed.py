@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import structlog
 import torch
 from numpy.typing import NDArray
+from transformers import AttentionInterface
 
 from tests.integration.inference.tiny_families import FAMILIES, looped_attention, made_up, pad_id_of, tiny_model
-from worker.inference.packing_choice import FALLBACK, choose_layout, obstacle, packed_or_padded
+from worker.inference.packing_choice import ATTENTION, FALLBACK, choose_layout, obstacle, packed_or_padded
 from worker.inference.torch_backend import TorchBackend
 from worker.inference.torch_lanes import HostLane
-from worker.inference.torch_layouts import Layout, Padded, Varlen
+from worker.inference.torch_layouts import FAMILIES as BUILT_ALIKE
+from worker.inference.torch_layouts import Layout, Packed, Padded, Varlen, attention_of
 
 pytestmark = pytest.mark.torch
 
@@ -25,6 +26,14 @@ LENGTHS = [5, 64, 1, 17, 17, 2]
 def logits(layout: Layout, lengths: list[int], pad_id: int) -> NDArray[np.float32]:
     backend = TorchBackend(layout, [HostLane(threads=1)], device=CPU)
     return backend.run(*made_up(lengths, pad_id=pad_id))
+
+
+def packed_model(family: str, varlen: Varlen) -> Packed:
+    """Without weights, and without having been tried."""
+    model = tiny_model(family).to(device="meta", dtype=torch.bfloat16)
+    AttentionInterface.register(ATTENTION, attention_of(varlen))
+    model.set_attn_implementation(ATTENTION)
+    return Packed(model, BUILT_ALIKE[type(model).__name__])
 
 
 def broken(*arguments: Any) -> torch.Tensor:
@@ -46,7 +55,7 @@ def test_packed_is_as_padded(family: str) -> None:
     """Logits within 1e-5, whatever the lengths: one token, the longest the model takes, a padding id in a text."""
     expected = logits(Padded(tiny_model(family)), LENGTHS, pad_id_of(family))
 
-    layout = packed_or_padded(tiny_model(family), CPU, looped_attention)
+    layout, _ = packed_or_padded(tiny_model(family), CPU, looped_attention)
 
     assert not layout.pads
     assert np.abs(expected - logits(layout, LENGTHS, pad_id_of(family))).max() < 1e-5
@@ -55,11 +64,26 @@ def test_packed_is_as_padded(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_only_real_tokens_are_sent_and_computed(family: str) -> None:
     """Ids and positions of each token, and an edge more than there are texts."""
-    layout = packed_or_padded(tiny_model(family), CPU, looped_attention)
+    layout, _ = packed_or_padded(tiny_model(family), CPU, looped_attention)
 
     laid = layout.lay(*made_up(LENGTHS, pad_id=pad_id_of(family)))
 
     assert [sum(LENGTHS), sum(LENGTHS), len(LENGTHS) + 1] == [part.size for part in laid.parts]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_kernel_takes_what_it_is_given(family: str) -> None:
+    """torch's own attention over packed texts, by shapes alone: its numbers need a GPU."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    model = packed_model(family, varlen_attn)
+    laid = model.lay(*made_up(LENGTHS, pad_id=pad_id_of(family)))
+    sent = sum(part.size for part in laid.parts)
+
+    with torch.inference_mode():
+        found = laid.compute(torch.empty(sent, dtype=torch.int64, device="meta"))
+
+    assert (len(LENGTHS), 5) == tuple(found.shape)
 
 
 @pytest.mark.parametrize(
@@ -71,21 +95,34 @@ def test_only_real_tokens_are_sent_and_computed(family: str) -> None:
     ],
 )
 def test_attention_that_does_not_work_here_is_not_used(varlen: Varlen, said: str) -> None:
-    """It is tried when the model is loaded; the padded model is as it was, and the log says why."""
+    """It is tried when the model is loaded; the padded model is as it was, and the reason is told."""
     expected = logits(Padded(tiny_model("bert")), LENGTHS, 0)
     model = tiny_model("bert")
 
-    with structlog.testing.capture_logs() as logs:
-        layout = packed_or_padded(model, CPU, varlen)
+    layout, reason = packed_or_padded(model, CPU, varlen)
 
     assert (True, FALLBACK) == (layout.pads, model.config._attn_implementation)
-    assert said in logs[0]["reason"]
+    assert said in str(reason)
     assert np.array_equal(expected, logits(layout, LENGTHS, 0))
 
 
 def test_on_a_cpu_nothing_is_packed() -> None:
     """torch's attention for packed texts is a GPU's."""
     assert choose_layout(tiny_model("bert"), CPU).pads
+
+
+@pytest.mark.parametrize(
+    ("family", "dtype"),
+    [("bert", torch.float32), ("electra", torch.bfloat16), ("bert", torch.bfloat16)],
+    ids=["32 bits", "another family", "an old GPU"],
+)
+def test_on_a_gpu_that_cannot_it_is_padded(family: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found out without running anything there."""
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (7, 5))
+    model = tiny_model(family).to(dtype)
+
+    assert choose_layout(model, torch.device("cuda", 0)).pads
+    assert FALLBACK == model.config._attn_implementation
 
 
 @pytest.mark.parametrize(

@@ -33,3 +33,12 @@ def test_an_engine_that_moves_probabilities_is_not_taken() -> None:
     sound = measured(Setting("torch", "cpu", "float32"), 100, 100, 100)
 
     assert sound is fastest_safe([sound, odd])
+
+
+def test_between_engines_that_noise_cannot_tell_apart_it_is_openvino() -> None:
+    """Not one that is clearly slower, though."""
+    torch = measured(Setting("torch", "cpu", "bfloat16"), 90, 120, 130)
+    level, slower = measured(AUTO, 80, 100, 110), measured(Setting("openvino", "cpu", "float32"), 60, 70, 80)
+
+    assert level is fastest_safe([torch, slower, level])
+    assert torch is fastest_safe([torch, slower])
