@@ -73,11 +73,11 @@ def evaluate(
     if report is not None:
         require(REPORTS, purpose="a report")
     fields = Fields(text=text_field, label=label_field)
+    agreement = _agreement(model, revision) if model is not None else None
     if predictions is not None:
         judged, chosen = _judged_predictions(predictions, fields, policy)
     else:
         judged, chosen = _judged_model((str(model), engine), Path(str(data)), fields, policy, min_confidence)
-    agreement = _agreement(model, revision) if model is not None else None
     if report is not None:
         from worker.learning.report import Subject, evaluation_page
 

@@ -89,7 +89,7 @@ class Form(BaseModel):
     name: str
     revision: str
     backend: str
-    precision: str
+    precision: Literal["float32", "bfloat16", "float16", "int8"]
     accuracy: float | None = Field(default=None, ge=0.0, le=1.0)
 
 
@@ -146,7 +146,7 @@ def check_quantized(folder: Path, *, revision: str) -> bool:
     if record is None:
         return False
     path = folder / AGREEMENT_FILE
-    if record.form.revision != revision:
+    if (record.form.revision, record.form.precision) != (revision, "int8"):
         raise ModelError(f"{path} was measured on other weights or settings: export again, or remove the file")
     objection = record.within_limits()
     if objection is not None:

@@ -130,7 +130,7 @@ def choose_precision(wanted: str, file: Path, *, quantized: bool) -> str:
     int8 moves probabilities by up to a tenth, so a quantized model is run only where that was asked for.
     """
     if quantized != (wanted == "int8"):
-        advice = "set model.precision: int8" if quantized else "it is not: choose another model.precision"
+        advice = "set model.precision: int8" if quantized else "it is not: emostream export makes one"
         raise ModelError(f"{file}: int8 needs a quantized model, and a quantized model needs int8; {advice}")
     offered = ["float32", *(["bfloat16"] if computes_bfloat16() else [])]
     if wanted not in ("auto", "int8", *offered):

@@ -221,7 +221,8 @@ def _scores(engine: Engine, texts: Sequence[str], observer: ExportObserver) -> N
 
 def _form(engine: Engine) -> Form:
     info = engine.info
-    return Form(name=info.name, revision=info.revision, backend=info.backend, precision=info.precision)
+    described = {"name": info.name, "revision": info.revision, "backend": info.backend, "precision": info.precision}
+    return Form.model_validate(described)
 
 
 def _judged(form: Form, probabilities: NDArray[np.float32], task: Task, truth: NDArray[np.bool_] | None) -> Form:

@@ -30,7 +30,9 @@ def agreement(**figures: Any) -> Agreement:
 
 def record(*, precision: str = "int8", **figures: Any) -> AgreementRecord:
     return AgreementRecord(
-        form=Form(name="models/own", revision=REVISION, backend="openvino", precision=precision, accuracy=0.9),
+        form=Form.model_validate(
+            {"name": "own", "revision": REVISION, "backend": "openvino", "precision": precision, "accuracy": 0.9}
+        ),
         reference=Form(name="builtin:own", revision="sha256:2", backend="torch", precision="float32"),
         agreement=agreement(**figures),
         texts="sha256:3",
@@ -106,6 +108,7 @@ def test_good_figures(tmp_path: Path) -> None:
         (record(same_answer=0.5), REVISION, "50.0 % of 1000 texts get another answer"),
         (record(p99=0.4), REVISION, "use the model in bfloat16 or float32"),
         (record(), "sha256:other", "was measured on other weights or settings"),
+        (record(precision="float16"), REVISION, "was measured on other weights or settings"),
     ],
 )
 def test_refusals(tmp_path: Path, written: AgreementRecord, revision: str, message: str) -> None:
@@ -116,7 +119,13 @@ def test_refusals(tmp_path: Path, written: AgreementRecord, revision: str, messa
         check_quantized(tmp_path, revision=revision)
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"schema": "emostream.agreement/2"}', "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{}", "[1]", '{"schema": "emostream.agreement/2"}', "\x00"),
+        record().model_dump_json(by_alias=True).replace('"int8"', '"[red]"'),
+    ],
+)
 def test_a_broken_file(tmp_path: Path, content: str) -> None:
     """A file that is not what it should be is one line with the way out."""
     (tmp_path / "agreement.json").write_text(content)
