@@ -1,7 +1,7 @@
 """One wave's way: intake, engine, decision, outgoing records. No I/O of its own, no thread, no Kafka.
 
 `gather` runs on the pump's thread (a record is judged and tokenized as soon as it is polled, so that a wave's bounds
-are exact); `process` runs on the inference thread.
+are exact), `infer` on the inference thread, and `decide` on the publishing thread, while the model has the next wave.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from worker.decision.drift import DriftState, DriftWatch
 from worker.decision.evidence import Evidence
 from worker.errors import DeadReason, RecordError, Stage
 from worker.events import EventRenderer, traced
-from worker.ports import Classifier, InferenceStats
+from worker.ports import Classifier, InferenceStats, Inferred
 from worker.records import (
     Decision,
     Destination,
@@ -61,6 +61,16 @@ class Tally:
     labels: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     dead: Counter[DeadReason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredWave:
+    """A wave that the model is done with, and the seconds that it took."""
+
+    wave: Wave
+    inferred: Inferred
+    infer_s: float
+    trace: WaveTrace = UNTRACED
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +163,26 @@ class Pipeline:
         return gathered
 
     def process(self, wave: Wave) -> Processed:
-        """Infer and decide the whole wave, then render its outgoing records in the order of its input."""
-        self._policy = self._changed() or self._policy
+        """Infer and decide in one go, where nothing else is under way."""
+        return self.decide(self.infer(wave))
+
+    def infer(self, wave: Wave) -> ScoredWave:
+        """Run the model over the texts of a wave. Raises EngineLost."""
         trace = self._tracing.begin([item.record for item in wave.items], at=wave.items[0].gathered_at)
         began = self._clock.monotonic()
-        encoded = [item.encoded for item in wave.items if item.encoded is not None]
-        inferred = self._classifier.predict(encoded)
-        inferred_at = self._clock.monotonic()
+        inferred = self._classifier.predict([item.encoded for item in wave.items if item.encoded is not None])
+        ended = self._clock.monotonic()
+        trace.reached("inferred", ended)
+        return ScoredWave(wave, inferred, ended - began, trace)
+
+    def decide(self, scored: ScoredWave) -> Processed:
+        """Decide the whole wave, then render its outgoing records in the order of its input."""
+        self._policy = self._changed() or self._policy
+        wave, trace = scored.wave, scored.trace
+        began = self._clock.monotonic()
         now = self._clock.time()
-        judged, drift = self._judge(wave.items, inferred.results, now)
         processed_at = render_time(datetime.fromtimestamp(now, UTC))
+        judged, drift = self._judge(wave.items, scored.inferred.results, now)
         tally = Tally()
         deaths: list[bool] = []
         outgoing: list[Outgoing] = []
@@ -171,16 +191,15 @@ class Pipeline:
             outgoing += rendered
             deaths.append(dead)
         decided_at = self._clock.monotonic()
-        trace.reached("inferred", inferred_at)
         trace.reached("decided", decided_at)
         return Processed(
             wave=wave,
             publication=Publication(outgoing, wave.offsets, wave.membership),
             deaths=tuple(deaths),
             tally=tally,
-            stats=inferred.stats,
-            infer_s=inferred_at - began,
-            decide_s=decided_at - inferred_at,
+            stats=scored.inferred.stats,
+            infer_s=scored.infer_s,
+            decide_s=decided_at - began,
             drift=drift,
             trace=trace,
         )

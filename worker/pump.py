@@ -1,11 +1,11 @@
 """The one loop: poll, hand over, publish, commit.
 
     pump thread        poll -> gather -> close waves      owns the source; the only one that rewinds
-    inference lane     wave -> Processed                  hands on to
-    publishing lane    Processed -> published             tells the pump what became of it
+    inference lane     wave -> scored                     hands on to
+    publishing lane    scored -> decided -> published     tells the pump what became of it
 
-While wave n is published, wave n+1 is in the model and n+2 is being gathered. The lanes' room is bounded; when a whole
-wave waits, the source is paused while polling goes on, so that the membership lives.
+While wave n is decided and published, wave n+1 is in the model and n+2 is being gathered. The lanes' room is bounded;
+when a whole wave waits, the source is paused while polling goes on, so that the membership lives.
 
 A `Run` is the stretch of waves between two rewinds. A failed publication or a rebalance voids the run: nothing of it
 is published any more, by whichever thread holds it, before the source is rewound to the committed offsets.
@@ -23,7 +23,7 @@ from worker.clock import Clock, Deadline
 from worker.dead_letter_limit import DeadLetterLimit
 from worker.errors import BrokerError, DrainTimeout, EmostreamError, Fenced, OutcomeUnknown, PublishFailed
 from worker.lane import Handover
-from worker.pipeline import Pipeline, Processed
+from worker.pipeline import Pipeline, Processed, ScoredWave
 from worker.ports import Publisher, Source
 from worker.records import Offsets, TopicPartition
 from worker.stopping import Stop
@@ -225,29 +225,27 @@ class Pump:
         if item.run.void:
             return
         try:
-            processed = self._pipeline.process(item.wave)
+            scored = self._pipeline.infer(item.wave)
         except EmostreamError as fatal:
             item.run.void = True
             self._ends.append(fatal)
         else:
-            self._publishing.put((item, processed))
+            self._publishing.put((item, scored))
 
-    def _publish(self, handed: tuple[WorkItem, Processed]) -> None:
+    def _publish(self, handed: tuple[WorkItem, ScoredWave]) -> None:
         """On the publishing lane. Voids the run before anything after a failed wave can be published."""
-        item, processed = handed
+        item, scored = handed
         if item.run.void:
-            processed.trace.dropped("redone")
+            scored.trace.dropped("redone")
             return
-        began = self._clock.monotonic()
-        while self._told:
-            self._limit.resume(self._told.popleft(), now=self._clock.time())
         try:
-            self._limit.check(processed.deaths)
-            processed = self._noted(processed)
+            decided = self._pipeline.decide(scored)
+            began = self._clock.monotonic()
+            processed = self._counted(decided)
             self._publisher.publish(processed.publication)
         except (PublishFailed, OutcomeUnknown, Fenced) as error:
             item.run.void = True
-            processed.trace.dropped(type(error).__name__)
+            scored.trace.dropped(type(error).__name__)
             self._ends.append(Failed(error, item.run))
         except EmostreamError as fatal:
             item.run.void = True
@@ -256,7 +254,11 @@ class Pump:
             self._limit.add(processed.deaths)
             self._ends.append(Published(processed, item.run, item.closed_at, began, self._clock.monotonic()))
 
-    def _noted(self, processed: Processed) -> Processed:
+    def _counted(self, processed: Processed) -> Processed:
+        """Held to the dead-letter limit, with the count that goes on with its offsets."""
+        while self._told:
+            self._limit.resume(self._told.popleft(), now=self._clock.time())
+        self._limit.check(processed.deaths)
         note = self._limit.note(processed.deaths, now=self._clock.time())
         return replace(processed, publication=replace(processed.publication, note=note)) if note else processed
 
