@@ -15,6 +15,7 @@ from worker.files import InputFormat
 
 if TYPE_CHECKING:
     from worker.inference.engine import Engine
+    from worker.profiling.document import Subject
     from worker.profiling.profile import Profile
     from worker.profiling.settings import Setting
 
@@ -50,31 +51,41 @@ def bench(
 
     Example: emostream bench --model builtin:emotion --input comments.jsonl --output tuned.yaml
     """
-    import orjson
+    from worker.observability.logging import configure
 
-    from worker.cli.bench_tables import show
+    configure(level="error")
+    profile, subject = _measured(model, revision, _texts(input_file, input_format, text_field), seconds=seconds)
+    _report(profile, subject, output_file=output_file, json_file=json_file)
+
+
+def _measured(model: str, revision: str | None, texts: list[str], *, seconds: float) -> tuple[Profile, Subject]:
     from worker.clock import SystemClock
     from worker.inference.cpus import usable_cpus
-    from worker.observability.logging import configure
-    from worker.profiling.document import Subject, as_values, settings_yaml
+    from worker.profiling.document import Subject
     from worker.profiling.machine import this_machine
     from worker.profiling.profile import Profiler
     from worker.profiling.texts import shuffled
 
-    configure(level="error")
     clock = SystemClock()
-    texts = shuffled(_texts(input_file, input_format, text_field))
     machine = this_machine(cpus=usable_cpus())
     with _progress() as told:
         profile = Profiler(
             lambda setting: _open(model, revision, setting),
-            texts,
+            shuffled(texts),
             seconds=seconds,
             cpus=machine.cpus,
             clock=clock,
             progress=told,
         ).run()
-    subject = Subject(model, revision, replace(machine, gpu=_gpu_of(profile)), _date(clock.time()))
+    return profile, Subject(model, revision, replace(machine, gpu=_gpu_of(profile)), _date(clock.time()))
+
+
+def _report(profile: Profile, subject: Subject, *, output_file: Path | None, json_file: Path | None) -> None:
+    import orjson
+
+    from worker.cli.bench_tables import show
+    from worker.profiling.document import as_values, settings_yaml
+
     if output_file is not None:
         write_file(output_file, settings_yaml(profile, subject))
     document = orjson.dumps(as_values(profile, subject), option=orjson.OPT_INDENT_2).decode()

@@ -100,6 +100,11 @@ def _notes(profile: Profile, subject: Subject) -> Iterator[str]:
         yield f"others were at work when it began (load {subject.machine.load:.1f}): repeat it on a quiet machine."
     elif spread > NOISY:
         yield "that is a lot: repeat it on a quiet machine, or with more --seconds."
+    if profile.reference is None:
+        yield (
+            "nothing here runs this model in float32, so what its precision changes is not known from this: see what "
+            "`emostream export` wrote beside the model."
+        )
     fastest = max(profile.engines, key=lambda each: each.rate)
     if not is_safe(fastest) and fastest.setting != profile.recommended.setting:
         faster = fastest.rate / profile.workers[0].rate

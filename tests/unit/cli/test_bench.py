@@ -46,6 +46,24 @@ def test_shows_engines_settings_and_how_far_to_trust_them(emostream: Invoke) -> 
         assert said in ran.words
 
 
+def test_a_model_without_a_reference_is_noted(
+    emostream: Invoke, comments: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with a quantized model alone: it is measured, but nobody knows from that what int8 changes."""
+
+    def opened(model: str, revision: str | None, setting: Setting) -> TimedEngine:
+        if setting.precision != "int8":
+            raise ModelError("only int8 here")
+        return TimedEngine(FakeClock(), rate=1000.0)
+
+    monkeypatch.setattr(bench, "_open", opened)
+
+    ran = emostream(*QUICKLY, "--input", str(comments), "--text-field", "comment")
+
+    assert "nothing here runs this model in float32" in ran.words
+    assert "precision: int8" in ran.words
+
+
 def test_programs_can_read_it(emostream: Invoke, comments: Path) -> None:
     """Of any file that `classify` takes; nothing else is on standard output."""
     ran = emostream(*QUICKLY, "--input", str(comments), "--text-field", "comment", "--json", "-")
