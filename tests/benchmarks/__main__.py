@@ -16,7 +16,7 @@ from rich.console import Console
 from tests.benchmarks import batching, cost_tables, documents, end_to_end, engine, latency, memory, scaling
 from tests.benchmarks.environments import prepare
 from tests.benchmarks.machine import in_words, machine
-from tests.benchmarks.plan import Plan
+from tests.benchmarks.plan import Plan, make_int8, subject
 
 PARTS: dict[str, Callable[[Plan, Console], dict[str, Any]]] = {
     "engine": engine.run,
@@ -53,11 +53,19 @@ def main(
         raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(TABLES)}")
     if not only_docs:
         plan = Plan(rounds, share, tuple(models.split(",")), prepare(console))
+        quantize(plan, console)
         for part in (part for part in TABLES if part in wanted):
             documents.store(part, measured(part, plan, console, out), out)
             write(console, out)
     write(console, out)
     console.print(f"figures: {out / documents.DATA}; tables: {out / documents.PAGE}")
+
+
+def quantize(plan: Plan, console: Console) -> None:
+    """The int8 forms, before any clock runs; tiny gains nothing by it."""
+    for name in [name for name in plan.subjects if name != "tiny"]:
+        if (refusal := make_int8(subject(name))) is not None:
+            console.print(f"left out: {name} in int8: {refusal}")
 
 
 def measured(part: str, plan: Plan, console: Console, out: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def _known(everything: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Costs
 
 def _cost_of(ours: Mapping[str, Any], runner: Mapping[str, Any], mflop: float) -> Costs:
     """The model's part is the engine's CPU time without tokenizing, which stays on the CPU whatever computes."""
-    worker_s = end_to_end.cpu_per_100_000(ours, less=ours["startup_cpu_s"])
+    worker_s = end_to_end.cpu_per_100_000(ours, less=ours["startup_cpu_s"] or 0.0)
     model_s = engine.cpu_per_100_000(runner) - engine.cpu_per_100_000(runner, "encode_cpu_s")
     return Costs(
         worker_cpu_s=worker_s / 1e5,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,9 +19,9 @@ from rich.console import Console
 from tests.benchmarks.engine import ours as our_engines
 from tests.benchmarks.engine import rates as engine_rates
 from tests.benchmarks.figures import markdown, number, ratio, spread
-from tests.benchmarks.kafka_round import AT_LEAST_ONCE, EXACTLY_ONCE, Entrant, Round, as_json
+from tests.benchmarks.kafka_round import AT_LEAST_ONCE, EXACTLY_ONCE, Entrant
 from tests.benchmarks.plan import Plan, Subject, subject
-from tests.benchmarks.processes import Contender, ContenderFailed
+from tests.benchmarks.processes import Contender, attempt, named
 from tests.benchmarks.texts import distinct, repeating
 from worker.devbroker.jvm import JvmBroker
 
@@ -93,19 +94,30 @@ def compared(chosen: Subject, plan: Plan, broker: JvmBroker, console: Console) -
     found: dict[str, Any] = {each.name: {"delivery": each.delivery, "rounds": []} for each in everyone}
     alone: dict[str, Any] = {"rounds": []}
     texts = distinct(plan.count(max(OUR_LEAST[chosen.name], _anchors(chosen))))
-    for entrant in everyone:
-        _try(found[entrant.name], "startup_cpu_s", lambda entrant=entrant: entrant.startup_cpu_s(broker, chosen))
-        console.print(f"{chosen.name}: {entrant.name}: start-up {found[entrant.name].get('startup_cpu_s')} CPU s")
     for _ in range(plan.rounds):
         for entrant in everyone:
             usual = OUR_LEAST[chosen.name] if entrant.is_ours else int(entrant.share * _anchors(chosen))
-            each = found[entrant.name]
-            _one_round(each, entrant, chosen, broker, texts[: plan.count(usual)])
-            console.print(f"{chosen.name}: {entrant.name}: {_last(each)}")
-        alone["rounds"].append(engine_alone(chosen, texts))
-        console.print(f"{chosen.name}: engine alone: {engine_rates(alone)[-1]:.0f} texts/s")
-    failed = {name: reason for name, reason in plan.missing.items() if name in ("faststream", "quix", "arroyo")}
-    return {"about": chosen.about, "entrants": found, "engine_alone": alone, "left_out": failed}
+            sent = texts[: plan.count(usual)]
+            told = attempt(
+                found[entrant.name], lambda entrant=entrant, sent=sent: _round(entrant, broker, chosen, sent)
+            )
+            console.print(f"{chosen.name}: {entrant.name}: {told}")
+        console.print(f"{chosen.name}: engine alone: {attempt(alone, partial(engine_alone, chosen, texts))}")
+    for entrant in everyone:
+        idle: dict[str, Any] = {"rounds": []}
+        attempt(idle, partial(_startup, entrant, broker, chosen))
+        found[entrant.name]["startup_cpu_s"] = idle["rounds"][0]["cpu_s"] if idle["rounds"] else None
+        console.print(f"{chosen.name}: {entrant.name}: start-up {found[entrant.name]['startup_cpu_s']} CPU s")
+    left_out = {name: reason for name, reason in plan.missing.items() if name in ("faststream", "quix", "arroyo")}
+    return {"about": chosen.about, "entrants": found, "engine_alone": alone, "left_out": left_out}
+
+
+def _round(entrant: Entrant, broker: JvmBroker, chosen: Subject, texts: Sequence[str]) -> dict[str, Any]:
+    return entrant.round(broker, chosen, texts).as_json()
+
+
+def _startup(entrant: Entrant, broker: JvmBroker, chosen: Subject) -> dict[str, Any]:
+    return {"cpu_s": entrant.startup_cpu_s(broker, chosen)}
 
 
 def _anchors(chosen: Subject) -> int:
@@ -135,36 +147,10 @@ def repeated(plan: Plan, broker: JvmBroker, console: Console) -> dict[str, Any]:
         each: dict[str, Any] = {kind: {"rounds": []} for kind in streams}
         for _ in range(plan.rounds):
             for kind, stream in streams.items():
-                _one_round(each[kind], entrant, chosen, broker, stream)
-                console.print(f"{name}: {kind}: {_last(each[kind])}")
+                told = attempt(each[kind], partial(_round, entrant, broker, chosen, stream))
+                console.print(f"{name}: {kind}: {told}")
         found[name] = {"about": chosen.about, "share": REPEATED, **each}
     return found
-
-
-def _one_round(
-    found: dict[str, Any], entrant: Entrant, chosen: Subject, broker: JvmBroker, texts: Sequence[str]
-) -> None:
-    """A contender that fails once is left alone from then on; why, is kept."""
-    if "failed" in found:
-        return
-    try:
-        found["rounds"] += as_json([entrant.round(broker, chosen, texts)])
-    except (ContenderFailed, ValueError, AssertionError) as failed:
-        found["failed"] = str(failed)
-
-
-def _try(found: dict[str, Any], name: str, measure: Any) -> None:
-    try:
-        found[name] = round(measure(), 2)
-    except (ContenderFailed, AssertionError) as failed:
-        found["failed"] = str(failed)
-
-
-def _last(found: Mapping[str, Any]) -> str:
-    if "failed" in found:
-        return str(found["failed"])
-    done = Round(**found["rounds"][-1])
-    return f"{done.per_s:.0f}/s, {done.cpu_s:.1f} CPU s, {done.peak_mib:.0f} MiB"
 
 
 def rates(found: Mapping[str, Any]) -> list[float]:
@@ -185,6 +171,7 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
     repeats = [
         (each["about"], spread(rates(each["different"])), spread(rates(each["repeated"])), _times(each))
         for each in measured["repeated"].values()
+        if rates(each["different"]) and rates(each["repeated"])
     ]
     return {
         "end-to-end": "\n".join(parts),
@@ -202,10 +189,10 @@ def _rows(model: Mapping[str, Any]) -> list[Sequence[str]]:
     base, best = rates(entered[ANCHOR]), rates(entered[OUR_OWN])
     rows: list[Sequence[str]] = []
     for name, found in entered.items():
-        if "failed" in found or not found["rounds"]:
-            rows.append((name, found["delivery"], f"not measured: {found.get('failed')}", *[""] * (len(COLUMNS) - 3)))
+        if not found["rounds"]:
+            rows.append((named(name, found), found["delivery"], "not measured", *[""] * (len(COLUMNS) - 3)))
             continue
-        each = rates(found)
+        each, startup_s = rates(found), found["startup_cpu_s"]
         cells = (
             found["delivery"],
             number(found["rounds"][0]["messages"]),
@@ -213,10 +200,10 @@ def _rows(model: Mapping[str, Any]) -> list[Sequence[str]]:
             number(ratio(each, base)) if base else "",
             number(ratio(best, each)) if best else "",
             number(cpu_per_100_000(found)),
-            number(cpu_per_100_000(found, less=found["startup_cpu_s"])),
+            "" if startup_s is None else number(cpu_per_100_000(found, less=startup_s)),
             f"{max(done['peak_mib'] for done in found['rounds']):.0f}",
         )
-        rows.append((name, *cells))
+        rows.append((named(name, found), *cells))
     return rows
 
 

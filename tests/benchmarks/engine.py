@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,7 +20,7 @@ from tests.benchmarks.environments import ENVIRONMENTS, ROOT
 from tests.benchmarks.figures import markdown, number, ratio, spread
 from tests.benchmarks.peak import HOW, flop_per_text
 from tests.benchmarks.plan import Plan, Subject, config_of, subject
-from tests.benchmarks.processes import Contender, ContenderFailed
+from tests.benchmarks.processes import Contender, ContenderFailed, attempt, named
 from tests.benchmarks.texts import distinct
 from worker.inference.openvino_backend import choose_precision
 
@@ -118,18 +119,21 @@ def compared(chosen: Subject, plan: Plan, console: Console) -> dict[str, Any]:
         started: list[tuple[Runner, Contender]] = []
         for index, runner in enumerate(runners(chosen, plan.missing)):
             contender = stack.enter_context(Contender(runner.command, log=Path(folder) / f"{index}.log"))
-            found[runner.name] = {"precision": runner.precision, "rounds": []}
+            each = found[runner.name] = {"precision": runner.precision, "rounds": [], "failures": []}
             try:
                 contender.turn()
                 started.append((runner, contender))
             except ContenderFailed as failed:
-                found[runner.name]["failed"] = str(failed)
+                each["failures"].append(str(failed))
                 console.print(f"{chosen.name}: {runner.name}: {failed}")
         for _ in range(plan.rounds):
             for runner, contender in started:
-                count = plan.count(min(most, int(chosen.size * SECONDS_FOR_A_ROUND * runner.speed)))
-                _take_turn(contender, found[runner.name], texts=str(texts), count=count)
-                console.print(f"{chosen.name}: {runner.name}: {_last(found[runner.name])}")
+                wanted = {
+                    "texts": str(texts),
+                    "count": plan.count(min(most, int(chosen.size * SECONDS_FOR_A_ROUND * runner.speed))),
+                }
+                told = attempt(found[runner.name], partial(contender.turn, **wanted))
+                console.print(f"{chosen.name}: {runner.name}: {told}")
         for runner, contender in started:
             found[runner.name]["peak_mib"] = round(contender.end().peak_mib)
     lengths = _lengths(found)
@@ -139,21 +143,6 @@ def compared(chosen: Subject, plan: Plan, console: Console) -> dict[str, Any]:
         "mflop_per_text": round(flop_per_text(lengths, config_of(chosen)) / 1e6, 2) if lengths else None,
         "runners": found,
     }
-
-
-def _take_turn(contender: Contender, found: dict[str, Any], *, texts: str, count: int) -> None:
-    if "failed" not in found:
-        try:
-            found["rounds"].append(contender.turn(texts=texts, count=count))
-        except ContenderFailed as failed:
-            found["failed"] = str(failed)
-
-
-def _last(found: Mapping[str, Any]) -> str:
-    if "failed" in found:
-        return str(found["failed"])
-    done = found["rounds"][-1]
-    return f"{done['texts'] / done['seconds']:.0f} texts/s"
 
 
 def _lengths(found: Mapping[str, Any]) -> list[int]:
@@ -200,8 +189,8 @@ def _rows(model: Mapping[str, Any], peak: Mapping[str, float]) -> list[Sequence[
     rows: list[Sequence[str]] = []
     base = rates(model["runners"][ANCHOR])
     for name, runner in model["runners"].items():
-        if "failed" in runner or not runner["rounds"]:
-            rows.append((name, f"not measured: {runner.get('failed')}", *[""] * (len(COLUMNS) - 2)))
+        if not runner["rounds"]:
+            rows.append((named(name, runner), "not measured", *[""] * (len(COLUMNS) - 2)))
             continue
         each, last = rates(runner), runner["rounds"][-1]
         done = median(each) * (model["mflop_per_text"] or 0) / 1e3
@@ -213,5 +202,5 @@ def _rows(model: Mapping[str, Any], peak: Mapping[str, float]) -> list[Sequence[
             number(cpu_per_100_000(runner)),
             str(runner["peak_mib"]),
         )
-        rows.append((name, *cells))
+        rows.append((named(name, runner), *cells))
     return rows

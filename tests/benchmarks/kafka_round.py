@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupState, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.benchmarks.environments import ENVIRONMENTS
@@ -40,6 +40,9 @@ class Round:
     cpu_s: float
     peak_mib: float
     broker_cpu_s: float
+
+    def as_json(self) -> dict[str, float]:
+        return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -125,10 +128,6 @@ def patience_s(messages: int, chosen: Subject, share: float) -> float:
     return 90.0 + 4.0 * messages / (chosen.size * share)
 
 
-def as_json(rounds: Sequence[Round]) -> list[dict[str, float]]:
-    return [{name: round(value, 3) for name, value in asdict(each).items()} for each in rounds]
-
-
 def records(texts: Sequence[str]) -> list[ToSend]:
     """As the docs say: `id`, `text`, evenly over the partitions."""
     return [
@@ -188,7 +187,10 @@ def _stable(way: Way) -> Callable[[], bool]:
 def stable_members(admin: AdminClient, group_id: str) -> int:
     """Members with partitions; 0 while the group is not stable."""
     (described,) = admin.describe_consumer_groups([group_id]).values()
-    group = described.result()
+    try:
+        group = described.result()
+    except KafkaException:  # the coordinator is on its way
+        return 0
     if group.state != ConsumerGroupState.STABLE:
         return 0
     return sum(bool(member.assignment.topic_partitions) for member in group.members)

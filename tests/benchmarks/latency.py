@@ -27,7 +27,7 @@ from tests.benchmarks.kafka_round import (
     stable_members,
 )
 from tests.benchmarks.plan import Plan, Subject, subject
-from tests.benchmarks.processes import Contender, ContenderFailed
+from tests.benchmarks.processes import FAILURES, Contender
 from tests.benchmarks.texts import distinct
 from tests.benchmarks.traffic import LINGERING_S, Wanted
 from tests.e2e.processes import Way
@@ -111,7 +111,7 @@ def measured(command: Sequence[str], folder: Path, way: Way, rate: float, plan: 
                 check=True,
             )
             peak_mib = contender.end().peak_mib
-    except (ContenderFailed, subprocess.SubprocessError) as failed:
+    except FAILURES as failed:
         return {"failed": str(failed).splitlines()[0]}
     answer = json.loads(asked.stdout.splitlines()[-1])
     return {**summary(answer["delays_ms"]), "lost": answer["lost"], "peak_mib": round(peak_mib)}

@@ -21,7 +21,7 @@ def collected(everything: Mapping[str, Any]) -> dict[str, Any]:
                 found["Kafka to Kafka"].setdefault(name, {})[model["about"]] = round(max(peaks))
     for model in everything.get("engine", {}).get("models", {}).values():
         for name, runner in model["runners"].items():
-            if runner.get("peak_mib") and "failed" not in runner:
+            if runner["rounds"]:
                 found["engine alone"].setdefault(name, {})[model["about"]] = runner["peak_mib"]
     loads = {case["load"]: case["peak_mib"] for case in everything.get("latency", {}).get("cases", []) if _ours(case)}
     return {"peaks_mib": found, "emostream_at_load_mib": loads}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.environments import ROOT
+from tests.benchmarks.texts import distinct
 
 MODELS = ROOT / "build" / "bench-models"
 SEED = 7
@@ -64,6 +67,25 @@ def subject(name: str) -> Subject:
         folder = _seeded_distilbert()
         return Subject(name, str(folder), folder, "DistilBERT size, 6 layers of 768, 66 M, seeded random weights", 40)
     raise SystemExit(f"{name}: no such model; there are tiny, emotion and distilbert")
+
+
+def make_int8(chosen: Subject) -> str | None:
+    """Quantize it once, as a user would, by its own texts; why not, or None. What was refused is not tried again."""
+    refusal = MODELS / f"{chosen.name}-int8.refused"
+    if chosen.int8 is not None:
+        return None
+    if refusal.exists():
+        return refusal.read_text()
+    MODELS.mkdir(parents=True, exist_ok=True)
+    texts = MODELS / "texts.txt"
+    texts.write_text("\n".join(" ".join(text.split()) for text in distinct(1200)) + "\n")
+    options = ("--precision", "int8", "--calibration", str(texts), "--out", str(MODELS / f"{chosen.name}-int8"))
+    command = [sys.executable, "-m", "worker", "export", "--model", chosen.model, *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    refusal.write_text((done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1])
+    return refusal.read_text()
 
 
 def config_of(chosen: Subject) -> dict[str, Any]:

@@ -10,11 +10,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from confluent_kafka import KafkaException
 
 from tests.benchmarks.environments import ROOT
 
@@ -22,8 +24,36 @@ PATIENCE_S = 15.0
 """How long a contender may take to end after SIGTERM before it is killed."""
 
 
+GIVE_UP_AFTER = 2
+"""Rounds that a contender may fail in before it is left alone; what failed stands in its line."""
+
+
 class ContenderFailed(Exception):
     """It ended, or gave no answer in time; the message says which, with the last line it wrote."""
+
+
+FAILURES = (ContenderFailed, KafkaException, AssertionError, ValueError, OSError, subprocess.SubprocessError)
+"""What may come of a contender or of a broker under load: the others go on."""
+
+
+def attempt(found: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> str:
+    """One round of a contender: its figures go into `rounds`, what went wrong into `failures`. What to print of it."""
+    failures = found.setdefault("failures", [])
+    if len(failures) >= GIVE_UP_AFTER:
+        return "left alone"
+    try:
+        done = measure()
+    except FAILURES as failed:
+        failures.append(f"{failed}"[:300] or type(failed).__name__)
+        return f"failed: {failures[-1]}"
+    found.setdefault("rounds", []).append(done)
+    return ", ".join(f"{name} {value:.4g}" for name, value in done.items() if isinstance(value, int | float))
+
+
+def named(name: str, found: Mapping[str, Any]) -> str:
+    """A contender as the tables have it: with its failed rounds, if there were any."""
+    failures = found.get("failures", [])
+    return f"{name} ({len(failures)} rounds failed: {failures[-1]})" if failures else name
 
 
 @dataclass(frozen=True)

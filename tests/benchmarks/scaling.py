@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from rich.console import Console
 from tests.benchmarks.figures import markdown, number, rate_of, ratio, spread
 from tests.benchmarks.kafka_round import JOIN_S, Ends, emostream_config, made_way, patience_s, stable_members
 from tests.benchmarks.plan import Plan, Subject, subject
-from tests.benchmarks.processes import Contender, ContenderFailed
+from tests.benchmarks.processes import Contender, ContenderFailed, attempt, named
 from tests.benchmarks.texts import distinct
 from tests.e2e.processes import Way
 from tests.kafka_io import ToSend, produce
@@ -37,7 +38,7 @@ COLUMNS = (
     "cores of a worker",
     "messages/s, median (min-max)",
     "to the first line",
-    "CPU s per 100 000",
+    "CPU s per 100 000, start-up and all",
 )
 
 
@@ -69,12 +70,8 @@ def run(plan: Plan, console: Console) -> dict[str, Any]:
     with JvmBroker.start() as broker:
         for _ in range(plan.rounds):
             for fleet, each in zip(FLEETS, found, strict=True):
-                try:
-                    each["rounds"].append(one_round(fleet, broker, chosen, texts))
-                    console.print(f"{fleet}: {each['rounds'][-1]}")
-                except (ContenderFailed, AssertionError, ValueError) as failed:
-                    each["failed"] = str(failed)
-                    console.print(f"{fleet}: {failed}")
+                told = attempt(each, partial(one_round, fleet, broker, chosen, texts))
+                console.print(f"{fleet}: {told}")
     return {"about": chosen.about, "cores": len(os.sched_getaffinity(0)), "fleets": found}
 
 
@@ -126,8 +123,15 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
         cores = "1, its own" if fleet["bound"] else f"{measured['cores']}, shared by all"
         shown = (str(fleet["partitions"]), str(fleet["workers"]), cores)
         if not rates:
-            rows.append((*shown, f"not measured: {fleet.get('failed')}", "", ""))
+            rows.append((*shown, named("not measured", fleet), "", ""))
             continue
         cpu = [each["cpu_s"] / each["messages"] * 1e5 for each in fleet["rounds"]]
-        rows.append((*shown, spread(rates), number(ratio(rates, base)), number(sum(cpu) / len(cpu))))
+        rows.append(
+            (
+                *shown,
+                named(spread(rates), fleet),
+                number(ratio(rates, base)) if base else "",
+                number(sum(cpu) / len(cpu)),
+            )
+        )
     return {"scaling": markdown(COLUMNS, rows)}

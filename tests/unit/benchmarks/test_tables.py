@@ -16,7 +16,7 @@ def _entrant(delivery: str, *rates: float) -> dict[str, Any]:
 def _end_to_end() -> dict[str, Any]:
     entrants = {
         ANCHOR: _entrant("at least once", 90.0, 100.0, 110.0),
-        "odd": {"delivery": "?", "rounds": [], "failed": "ended: no"},
+        "odd": {"delivery": "?", "rounds": [], "failures": ["ended: no"]},
         OUR_OWN: _entrant("exactly once", 500.0, 600.0, 700.0),
     }
     alone = {"rounds": [{"texts": 750, "seconds": 1.0, "cpu_s": 1.0}]}
@@ -31,7 +31,7 @@ def test_end_to_end_shows_ratios_costs_and_who_failed() -> None:
     tables = end_to_end.tables(_end_to_end())
 
     assert "| 1 000 | 600 (500-700) | 6.00 | 1.00 | 300 | 100 | 200 |" in tables["end-to-end"]
-    assert "| odd | ? | not measured: ended: no |" in tables["end-to-end"]
+    assert "| odd (1 rounds failed: ended: no) | ? | not measured |" in tables["end-to-end"]
     assert "| a model | 600 (500-700) | 750 (750-750) | 80.0% |" in tables["engine-share"]
     assert "| 1.40 |" in tables["repeated"]
 
