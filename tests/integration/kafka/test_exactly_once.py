@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 from kafka.errors import KafkaTimeoutError
 
 from tests.conftest import Topics
-from tests.integration.kafka.workers import Road, Worker, in_order, numbers, until, worker_on
+from tests.integration.kafka.workers import Road, Worker, confluent_worker_on, in_order, numbers, until, worker_on
 from tests.kafka_io import committed_offsets
 from worker.devbroker.jvm import JvmBroker
 from worker.errors import Fenced, OutcomeUnknown, PublishFailed
 from worker.kafka.consumer import Assignor
 
 pytestmark = pytest.mark.broker
+
+each_client = pytest.mark.parametrize(
+    "worker_on",
+    [pytest.param(worker_on, id="kafka-python"), pytest.param(confluent_worker_on, id="confluent-kafka")],
+)
+OnRoad = Callable[..., AbstractContextManager[Worker]]
 
 
 def assert_exactly(count: int, road: Road) -> None:
@@ -27,8 +34,9 @@ def assert_exactly(count: int, road: Road) -> None:
     assert count == sum(offset or 0 for offset in committed.values())
 
 
+@each_client
 @pytest.mark.parametrize("assignor", list(Assignor))
-def test_members_come_and_go(topics: Topics, assignor: Assignor) -> None:
+def test_members_come_and_go(topics: Topics, assignor: Assignor, worker_on: OnRoad) -> None:
     """One joins in the middle, the first one leaves: nothing lost, nothing twice, order kept."""
     road = Road.made(topics)
     settings = road.settings(assignor=assignor, max_poll_records=50)
@@ -43,6 +51,26 @@ def test_members_come_and_go(topics: Topics, assignor: Assignor) -> None:
         road.write(range(2000, 3000))
         first.stop()
         until(lambda: first.published + second.published >= 3000)
+
+    assert_exactly(3000, road)
+
+
+@pytest.mark.parametrize("assignor", list(Assignor))
+def test_both_clients_in_one_group(topics: Topics, assignor: Assignor) -> None:
+    """While a deployment changes from one to the other, they share the partitions, and every record is there once."""
+    road = Road.made(topics)
+    settings = road.settings(assignor=assignor, max_poll_records=50)
+    with worker_on(road, settings=settings) as old, confluent_worker_on(road, settings=settings) as new:
+        road.write(range(1000))
+        old.start()
+        until(lambda: old.published >= 200)
+        new.start()
+        until(lambda: len(new.source.assignment()) == 2)
+        road.write(range(1000, 2000))
+        until(lambda: new.published >= 200)
+        road.write(range(2000, 3000))
+        old.stop()
+        until(lambda: old.published + new.published >= 3000)
 
     assert_exactly(3000, road)
 
@@ -76,7 +104,8 @@ def lose_the_next_answer(worker: Worker, *, committed: bool) -> None:
     producer.commit_transaction = lost
 
 
-def test_a_producer_with_our_id_elsewhere(topics: Topics) -> None:
+@each_client
+def test_a_producer_with_our_id_elsewhere(topics: Topics, worker_on: OnRoad) -> None:
     """A machine of the same name takes our id away: the wave is redone under another id, and nobody is harmed."""
     road, other = Road.made(topics, partitions=1), Road.made(topics, partitions=1)
     road.write(range(10))
@@ -118,7 +147,8 @@ def test_a_killed_worker_leaves_nothing_behind(topics: Topics) -> None:
 class TestBrokerTrouble:
     """On a broker that is hurt."""
 
-    def test_killed_and_back(self, fragile_broker: JvmBroker, fragile_topics: Topics) -> None:
+    @each_client
+    def test_killed_and_back(self, fragile_broker: JvmBroker, fragile_topics: Topics, worker_on: OnRoad) -> None:
         """The worker goes on by itself once the broker is back."""
         road = Road.made(fragile_topics)
         settings = road.settings(max_poll_records=50)
@@ -134,7 +164,8 @@ class TestBrokerTrouble:
 
         assert_exactly(2000, road)
 
-    def test_hung_in_the_middle(self, fragile_broker: JvmBroker, fragile_topics: Topics) -> None:
+    @each_client
+    def test_hung_in_the_middle(self, fragile_broker: JvmBroker, fragile_topics: Topics, worker_on: OnRoad) -> None:
         """A publication ends at its deadline however the client blocks, and what it left is never seen."""
         road = Road.made(fragile_topics, partitions=1)
         road.write(range(10))

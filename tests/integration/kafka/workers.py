@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from tests.conftest import Topics, fresh
 from tests.kafka_io import Stored, ToSend, produce, read_topic
 from worker.errors import Fenced, OutcomeUnknown, PublishFailed
+from worker.kafka.clients import adapters
 from worker.kafka.connection import Connection
 from worker.kafka.consumer import Assignor, ConsumerSettings
 from worker.kafka.producer import Compression, ProducerSettings
 from worker.kafka.publisher import FlushingPublisher, TransactionalPublisher
 from worker.kafka.slots import TransactionalIdSlot
 from worker.kafka.source import KafkaSource
-from worker.ports import Polled, Publisher
+from worker.ports import Polled, Publisher, Source
 from worker.records import Destination, Membership, Outgoing, Publication, Record, TopicPartition
 
 MAX_MESSAGE_BYTES = 1_048_588
@@ -85,7 +86,7 @@ def wave(records: Sequence[Record], membership: Membership) -> Publication:
 class Worker:
     """One source and one publisher; `turn` may be called by one thread at a time."""
 
-    def __init__(self, source: KafkaSource, publisher: Publisher) -> None:
+    def __init__(self, source: Source, publisher: Publisher) -> None:
         self.source = source
         self.publisher = publisher
         self.published = 0
@@ -143,6 +144,26 @@ def worker_on(road: Road, *, settings: ConsumerSettings | None = None, deadline_
     """An exactly-once worker, not started; stopped and its slot freed at the end."""
     slot = TransactionalIdSlot(road.group_id)
     worker = Worker(road.source(settings=settings), road.publisher(slot, deadline_s=deadline_s))
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        slot.release()
+
+
+@contextmanager
+def confluent_worker_on(
+    road: Road, *, settings: ConsumerSettings | None = None, deadline_s: float = 20.0
+) -> Iterator[Worker]:
+    """As `worker_on`, over confluent-kafka."""
+    from worker.kafka.confluent.publisher import ConfluentTransactionalPublisher
+
+    slot = TransactionalIdSlot(road.group_id)
+    source = adapters("confluent-kafka").source(road.connection, settings or road.settings(), commits=False)
+    publisher = ConfluentTransactionalPublisher(
+        road.connection, road.producer_settings(), group_id=road.group_id, slot=slot, deadline_s=deadline_s
+    )
+    worker = Worker(source, publisher)
     try:
         yield worker
     finally:

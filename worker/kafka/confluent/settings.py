@@ -32,6 +32,9 @@ def connection_settings(connection: Connection) -> dict[str, Any]:
         "retry.backoff.ms": 100,
         "retry.backoff.max.ms": 1_000,
         "topic.metadata.refresh.interval.ms": METADATA_MAX_AGE_MS,
+        # else, when all connections are gone, requests under way are dropped, and whoever waits for their answer waits
+        # for ever; a new client looks for the brokers anew
+        "metadata.recovery.strategy": "none",
         "allow.auto.create.topics": False,
         # the worker tells nobody else how it is
         "enable.metrics.push": False,

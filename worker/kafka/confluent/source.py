@@ -37,6 +37,8 @@ SETTLE_BUDGET_S = 0.5
 # of back-pressure; a rebalance waits for its end
 LEFT_WITH_CLIENT_S = 0.5
 FAILURES_BEFORE_NEW_CONSUMER = 20
+# the brokers may be elsewhere by now; before, a new consumer is no better
+NEW_CONSUMER_AFTER_S = 300.0
 COMPLAIN_EVERY_S = 5.0
 END_OFFSETS_TIMEOUT_S = 10.0
 
@@ -66,6 +68,7 @@ class ConfluentSource:
         self._durable: dict[TopicPartition, int] = {}
         self._notes: dict[TopicPartition, str] = {}
         self._failures = 0
+        self._placed_at = self._clock.monotonic()
         self._told_at: dict[str, float] = {}
         self._forbidden: list[Exception] = []
         self._refusals = RefusalWatch(connection, settings.topics, settings.group_id, self._clock)
@@ -125,12 +128,17 @@ class ConfluentSource:
         return {partition: max(0, end - following) for partition, following, end in ends if end is not None}
 
     def end_offsets(self) -> Offsets:
-        try:
-            return self._opened().ends(self._settings.topics, timeout_s=END_OFFSETS_TIMEOUT_S)
-        except KafkaException as error:
-            fault = fault_of(error)
-            reason = fault.name() if fault else type(error).__name__
-            raise BrokerUnavailable(f"the ends of the input topics cannot be read: {reason}") from error
+        deadline = Deadline.after(END_OFFSETS_TIMEOUT_S, self._clock)
+        while True:
+            try:
+                return self._opened().ends(self._settings.topics, timeout_s=END_OFFSETS_TIMEOUT_S)
+            except KafkaException as error:
+                # e.g. UNKNOWN_LEADER_EPOCH: the client tells what it has just learned to be old
+                if deadline.expired:
+                    fault = fault_of(error)
+                    reason = fault.name() if fault else type(error).__name__
+                    raise BrokerUnavailable(f"the ends of the input topics cannot be read: {reason}") from error
+            time.sleep(SETTLING_POLL_S)
 
     def caught_up(self, ends: Offsets) -> bool:
         if self._member is None or self._identity is None or self._awaiting_rewind or self._unsettled:
@@ -173,6 +181,9 @@ class ConfluentSource:
         identity = member.identity()
         if identity is not None:
             self._failures = 0
+            self._placed_at = self._clock.monotonic()
+        elif self._clock.monotonic() - self._placed_at >= NEW_CONSUMER_AFTER_S:
+            return self._replaced()
         if member.partitions.moved or (identity is not None and identity != self._identity):
             return self._moved(member, identity)
         if identity is None or self._awaiting_rewind:
@@ -299,6 +310,7 @@ class ConfluentSource:
         log.warning("source.new_consumer", topics=list(self._settings.topics))
         member, self._member = self._member, None
         self._failures = 0
+        self._placed_at = self._clock.monotonic()
         self._identity = None
         self._stopped = False
         if member is not None:
