@@ -19,7 +19,7 @@ WORKER = "Worker"
 MODELS = "Models and data"
 LOOK = "Look and check"
 
-# command and module name: its panel in the help
+# command and module name: its section in the help
 COMMANDS = {
     "run": WORKER,
     "demo": WORKER,
@@ -49,6 +49,12 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         return _load(cmd_name) if cmd_name in COMMANDS else None
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        for panel in dict.fromkeys(COMMANDS.values()):
+            names = [name for name in self.list_commands(ctx) if COMMANDS[name] == panel]
+            with formatter.section(panel):
+                formatter.write_dl([(name, _summary(self.get_command(ctx, name))) for name in names])
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -62,15 +68,18 @@ class Commands(TyperGroup):
 def _load(name: str) -> Any:
     """The command of `worker.cli.<name>`: its typer app called `app`, or its function of the same name."""
     module = import_module(f"worker.cli.{name}")
-    panel = COMMANDS[name]
     commands: typer.Typer | None = getattr(module, "app", None)
     if commands is None:
         commands = typer.Typer(add_completion=False)
         commands.command(name)(getattr(module, name))
     command: Any = typer.main.get_command(commands)
     command.name = name
-    command.rich_help_panel = panel
     return command
+
+
+def _summary(command: Any) -> str:
+    """The first paragraph of its help."""
+    return " ".join((command.help or "").split("\n\n")[0].split())
 
 
 def _print_version(wanted: bool) -> None:
@@ -83,6 +92,7 @@ app = typer.Typer(
     name="emostream",
     cls=Commands,
     no_args_is_help=True,
+    rich_markup_mode=None,  # importing what draws boxes would take longer than everything else in `--help`
     pretty_exceptions_enable=False,  # its tracebacks show local variables: message text among them
     epilog="First steps: emostream demo   Every command: emostream COMMAND --help",
 )
