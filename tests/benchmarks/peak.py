@@ -20,17 +20,22 @@ HOW = (
 )
 
 
-def flop_per_text(lengths: Iterable[int], config: Mapping[str, Any]) -> float:
+def flop_per_text(lengths: Iterable[int], config: Mapping[str, Any], *, last_layer_narrowed: bool = False) -> float:
     """Floating point operations (a multiply-add is two) of one text on average, real tokens only: projections, feed
-    forward, attention scores and their use, pooler or its like, and the classifier."""
+    forward, attention scores and their use, pooler or its like, and the classifier.
+
+    `last_layer_narrowed`: the last layer computes keys and values of all tokens, and the rest for the first one alone.
+    """
     layers = config.get("num_hidden_layers") or config["n_layers"]
     width = config.get("hidden_size") or config["dim"]
     inner = config.get("intermediate_size") or config["hidden_dim"]
     tokens = np.asarray(list(lengths), dtype=np.float64)
-    linear = 2 * tokens * (4 * width**2 + 2 * width * inner)
-    attention = 4 * tokens**2 * width
+    whole = 2 * tokens * (4 * width**2 + 2 * width * inner) + 4 * tokens**2 * width
+    last = whole
+    if last_layer_narrowed:
+        last = 2 * tokens * 2 * width**2 + 2 * (2 * width**2 + 2 * width * inner) + 4 * tokens * width
     head = 2 * (width**2 + width * len(config["id2label"]))
-    return float((layers * (linear + attention) + head).mean())
+    return float(((layers - 1) * whole + last + head).mean())
 
 
 def measured() -> dict[str, float]:

@@ -55,10 +55,8 @@ FLEETS = (
     Fleet(1, 1, bound=True),
     Fleet(2, 2, bound=True),
     Fleet(1, 1, bound=False),
-    Fleet(2, 1, bound=False),
     Fleet(4, 1, bound=False),
     Fleet(2, 2, bound=False),
-    Fleet(4, 2, bound=False),
     Fleet(4, 4, bound=False),
 )
 

@@ -18,3 +18,12 @@ def test_flop_of_a_text_are_those_of_its_real_tokens() -> None:
 def test_names_of_both_families_are_known() -> None:
     """DistilBERT calls its sizes otherwise."""
     assert flop_per_text([20, 30], BERT) == flop_per_text([20, 30], DISTILBERT)
+
+
+def test_a_narrowed_last_layer_costs_its_keys_and_values() -> None:
+    """A sixth of the layer, and the rest of it for a single token."""
+    whole = flop_per_text([200], BERT)
+
+    narrowed = flop_per_text([200], BERT, last_layer_narrowed=True)
+
+    assert 5 / 6 + 1 / 36 == pytest.approx(narrowed / whole, abs=0.01)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.benchmarks import batching, end_to_end, latency, memory, scaling
+from tests.benchmarks import batching, cost_tables, end_to_end, engine, latency, memory, scaling
 from tests.benchmarks.end_to_end import ANCHOR, OUR_OWN
 
 
@@ -24,6 +24,49 @@ def _end_to_end() -> dict[str, Any]:
         "models": {"m": {"about": "a model", "entrants": entrants, "engine_alone": alone, "left_out": {}}},
         "repeated": {"m": {"about": "a model", "different": _entrant("", 100.0), "repeated": _entrant("", 140.0)}},
     }
+
+
+def _engine() -> dict[str, Any]:
+    ours = {
+        "texts": 100,
+        "seconds": 0.1,
+        "cpu_s": 0.2,
+        "encode_cpu_s": 0.05,
+        "real_tokens": 1000,
+        "padded_tokens": 1020,
+    }
+    theirs = {"texts": 100, "seconds": 1.0, "cpu_s": 2.0}
+    runners = {
+        engine.ANCHOR: {"precision": "float32", "rounds": [theirs], "failures": [], "peak_mib": 900},
+        "emostream, openvino bfloat16": {"precision": "bfloat16", "rounds": [ours], "failures": [], "peak_mib": 300},
+        "broken": {"precision": "float32", "rounds": [], "failures": ["ended: no"], "peak_mib": 0},
+    }
+    model = {
+        "about": "a model",
+        "mean_tokens": 10.0,
+        "mflop_per_text": 100.0,
+        "mflop_narrowed": 80.0,
+        "runners": runners,
+    }
+    return {"peak_gflops": {"float32": 100.0, "bfloat16": 200.0}, "peak_how": "how", "models": {"m": model}}
+
+
+def test_an_engine_is_shown_with_its_share_of_the_peak_in_its_own_arithmetic() -> None:
+    """1 000 texts of 80 MFLOP a second are 40 % of 200 GFLOP/s."""
+    table = engine.tables(_engine())["engine"]
+
+    assert "| emostream, openvino bfloat16 | 1 000 (1 000-1 000) | 10.0 | 40% | 1.020 | 200 | 300 |" in table
+    assert f"| {engine.ANCHOR} | 100 (100-100) | 1.00 | 10% |  | 2 000 | 900 |" in table
+    assert "| broken (1 rounds failed: ended: no) | not measured |" in table
+
+
+def test_costs_of_many_machines_come_from_both_parts() -> None:
+    """100 s of CPU for 100 000 messages, of which the model takes no more than all but a hundredth."""
+    tables = cost_tables.tables({"engine": _engine(), "end-to-end": _end_to_end()})
+
+    assert "| a model | 100 | 99.0 | 1.00 | 50.0 |" in tables["costs"]
+    assert "| 1 000 |" in tables["cost"]
+    assert {} == cost_tables.tables({"engine": _engine()})
 
 
 def test_end_to_end_shows_ratios_costs_and_who_failed() -> None:
