@@ -35,7 +35,7 @@ from worker.records import Encoded
 MODELS = ("emotion", "emotion-tiny", "ekman", "goemotions")
 JUDGED = ("float32", "bfloat16", "int8")
 TIMED = ("float32", "bfloat16", "int8")
-DISTILBERT = "DistilBERT size"
+DISTILBERT = "distilbert"
 SPEED_TEXTS = 1024
 CHUNK = 512
 PAGE = Path("docs/precision.md")
@@ -75,20 +75,23 @@ def main(
     speed: Annotated[bool, typer.Option(help="Measure speed.")] = True,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds of each precision.")] = 5,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write every figure here.")] = None,
+    precisions: Annotated[list[str] | None, typer.Option("--precision", help="Agreement of only these.")] = None,
+    keep: Annotated[Path | None, typer.Option(help="Keep the models here: distilbert, distilbert-int8, ….")] = None,
     write: Annotated[bool, typer.Option("--write", help="Put the tables into docs/precision.md.")] = False,
 ) -> None:
     """Print agreement with float32, and speed, of each precision."""
     figures: dict[str, Any] = {}
-    with TemporaryDirectory() as work:
+    with TemporaryDirectory() as temporary:
+        work = keep or Path(temporary)
         if agreement:
             names = [name for name in only or MODELS if name in MODELS]
-            records = {name: _records(name, models, slices, Path(work)) for name in names}
+            records = {name: _records(name, models, slices, work, precisions or JUDGED) for name in names}
             figures["agreement"] = {name: [each.model_dump() for each in made] for name, made in records.items()}
             _put("agreement", agreement_table(records), write=write)
         if speed:
             texts = load_texts(slices / "emotion" / "all.jsonl")[:SPEED_TEXTS]
             subjects = [name for name in only or ("emotion", DISTILBERT) if name in ("emotion", DISTILBERT)]
-            found = {name: _speeds(name, models, texts, Path(work), rounds=rounds) for name in subjects}
+            found = {name: _speeds(name, models, texts, work, rounds=rounds) for name in subjects}
             figures["speed"] = {name: [asdict(each) for each in speeds] for name, speeds in found.items()}
             _put("speed", speed_table(found), write=write)
     if json_file is not None:
@@ -126,13 +129,15 @@ def speed_table(found: dict[str, list[Speed]]) -> str:
     return "\n".join(lines)
 
 
-def _records(name: str, models: Path | None, slices: Path, work: Path) -> list[AgreementRecord]:
+def _records(
+    name: str, models: Path | None, slices: Path, work: Path, precisions: Sequence[str]
+) -> list[AgreementRecord]:
     calibration = load_texts(slices / name / "tune.jsonl")
     judging = load_labelled(slices / name / "judge.jsonl")
     made = []
-    for precision in JUDGED:
+    for precision in precisions:
         texts = exporting.divide(calibration, judging, calibrates=precision == "int8")
-        out = work / name / precision
+        out = work / f"{name}-{precision}-judged"
         try:
             done = exporting.export(
                 _source(name, models), out, precision=precision, texts=texts, observer=Silent()
@@ -150,7 +155,7 @@ def _source(name: str, models: Path | None) -> str:
 
 
 def _speeds(name: str, models: Path | None, texts: Sequence[str], work: Path, *, rounds: int) -> list[Speed]:
-    source = str(distilbert_size(work / "distilbert")) if name == DISTILBERT else _source(name, models)
+    source = str(distilbert_size(work / name)) if name == DISTILBERT else _source(name, models)
     int8 = work / f"{name}-int8"
     given = exporting.Texts(calibration=texts[:200], judging=[])
     exporting.export(source, int8, precision="int8", texts=given, observer=Silent())

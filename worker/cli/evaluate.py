@@ -93,9 +93,7 @@ def evaluate(
         return
     if json_file is not None:
         write_file(json_file, document + "\n")
-    _show(values)
-    if agreement is not None:
-        print_agreement(agreement)
+    _show(values, agreement)
 
 
 def _check_only_of_models(engine: Engine, min_confidence: float | None) -> None:
@@ -156,8 +154,8 @@ def _agreement(model: str, revision: str | None) -> AgreementRecord | None:
     return found if found is not None and found.form.revision == content_hash(folder) else None
 
 
-def _show(values: dict[str, Any]) -> None:
-    """The measures as two tables on standard output."""
+def _show(values: dict[str, Any], agreement: AgreementRecord | None) -> None:
+    """The measures as tables on standard output."""
     from rich.console import Console
     from rich.table import Table
 
@@ -174,3 +172,5 @@ def _show(values: dict[str, Any]) -> None:
     for name, row in values["per_label"].items():
         labels.add_row(name, *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")), str(row["support"]))
     console.print(labels)
+    if agreement is not None:
+        print_agreement(agreement)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from worker.errors import ModelError
 from worker.inference.agreement import LIMITS, Limit, read_agreement, write_agreement
 from worker.inference.checkpoint import content_hash
 from worker.inference.loading import load_engine
+from worker.inference.quantization import quantized
 from worker.learning.shipping import scores
 
 pytestmark = pytest.mark.torch
@@ -131,6 +133,14 @@ def test_a_form_too_far_from_float32(unlabelled: Path, tmp_path: Path, monkeypat
     assert [] == list(tmp_path.iterdir())
 
 
+def test_without_nncf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is named, with the extra that brings it."""
+    monkeypatch.setitem(sys.modules, "nncf", None)
+
+    with pytest.raises(ModelError, match=r"int8 needs nncf: pip install 'emostream\[learning\]'"):
+        quantized(None, [])
+
+
 def test_weights_that_nothing_is_known_of(int8: Path, tmp_path: Path) -> None:
     """A quantized folder without figures is loaded with a warning; with bad ones, or others', it is not."""
     folder = tmp_path / "foreign"
@@ -159,6 +169,7 @@ def test_floats_agree(precision: str, largest: float, labelled: Path, unlabelled
     if precision == "bfloat16" and not computes_bfloat16():
         pytest.skip("this CPU does not compute in bfloat16")
     out = tmp_path / precision
+    out.mkdir()
 
     code, _, _ = emostream(
         *("export", "--model", MODEL, "--out", str(out), "--precision", precision, "--labelled", str(labelled))
