@@ -15,7 +15,7 @@ from worker.errors import BrokerError, DeadReason, RecordError, Stage
 from worker.events import EventRenderer, Provenance
 from worker.lane import Handover
 from worker.pipeline import InForce, Pipeline, Routing
-from worker.ports import Publisher, Source
+from worker.ports import Classifier, Publisher, Source
 from worker.pump import Published, Pump
 from worker.records import Destination, Found, Outgoing, Record, TopicPartition
 from worker.testing import FakeBroker, FakeClock, FakePublisher, FakeSource, Fault, InlineLane, StubClassifier
@@ -91,7 +91,7 @@ def publisher_of(
 def pipeline_of(
     publisher: Publisher,
     *,
-    classifier: StubClassifier | None = None,
+    classifier: Classifier | None = None,
     routing: Routing | None = None,
     changed: Callable[[], InForce | None] = lambda: None,
     tracing: Tracing = UNTRACED,
@@ -120,6 +120,7 @@ def pump_of(
     *,
     observer: Observed | None = None,
     max_messages: int = 4,
+    max_tokens: int = 10_000,
     limit: DeadLetterPolicy | None = None,
     pipeline: Pipeline | None = None,
     lanes: Callable[[str, Callable[..., None]], Handover[Any]] = InlineLane,
@@ -129,7 +130,7 @@ def pump_of(
         pipeline=pipeline or pipeline_of(publisher),
         publisher=publisher,
         limit=DeadLetterLimit(limit or DeadLetterPolicy(max_ratio=1.0, window=1000)),
-        batch=BatchPolicy(max_messages=max_messages, max_tokens=10_000, max_delay_s=0.02),
+        batch=BatchPolicy(max_messages=max_messages, max_tokens=max_tokens, max_delay_s=0.02),
         observer=observer or Observed(),
         clock=CLOCK,
         lanes=lanes,
