@@ -132,7 +132,7 @@ def engine_alone(chosen: Subject, texts: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "texts.json"
         path.write_text(json.dumps(list(texts)))
-        with Contender(runner.command, log=Path(folder) / "log") as contender:
+        with Contender(runner.command, log=Path(folder) / "log", answers=True) as contender:
             contender.turn()
             done = contender.turn(texts=str(path), count=len(texts))
     return {name: value for name, value in done.items() if name != "lengths"}

@@ -118,7 +118,7 @@ def compared(chosen: Subject, plan: Plan, console: Console) -> dict[str, Any]:
         texts.write_text(json.dumps(distinct(most)))
         started: list[tuple[Runner, Contender]] = []
         for index, runner in enumerate(runners(chosen, plan.missing)):
-            contender = stack.enter_context(Contender(runner.command, log=Path(folder) / f"{index}.log"))
+            contender = stack.enter_context(Contender(runner.command, log=Path(folder) / f"{index}.log", answers=True))
             each = found[runner.name] = {"precision": runner.precision, "rounds": [], "failures": []}
             try:
                 contender.turn()

@@ -1,6 +1,7 @@
 """Contenders as processes: what they took from the machine, and taking turns with one that stays.
 
-CPU seconds and the peak of resident memory are the kernel's own count for the process and the children it waited for.
+CPU seconds are the kernel's own count for the process and the children it waited for. The peak of resident memory is
+the kernel's too (VmHWM), last read while the process lived: what wait4 tells of it counts our own from before exec.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ PATIENCE_S = 15.0
 """How long a contender may take to end after SIGTERM before it is killed."""
 
 
+TURN_TIMEOUT_S = 300.0
+"""How long a turn may take before the contender counts as hung."""
 GIVE_UP_AFTER = 2
 """Rounds that a contender may fail in before it is left alone; what failed stands in its line."""
 
@@ -65,21 +69,25 @@ class Taken:
 
 
 class Contender:
-    """A process whose end is measured. Its standard error goes to `log`; what it leaves lying, to `folder`."""
+    """A process whose end is measured. What it writes goes to `log`, what it leaves lying to `folder`.
 
-    def __init__(self, command: Sequence[str], *, log: Path, folder: Path = ROOT) -> None:
+    One that `answers` takes turns over its standard input and output.
+    """
+
+    def __init__(self, command: Sequence[str], *, log: Path, folder: Path = ROOT, answers: bool = False) -> None:
         self._log = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [str(word) for word in command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=subprocess.PIPE if answers else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if answers else stderr,
                 stderr=stderr,
                 text=True,
                 cwd=folder,
                 env={**os.environ, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_OFFLINE": "1"},
             )
         self._taken: Taken | None = None
+        self._peak_mib = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -93,9 +101,11 @@ class Contender:
                 pipe.close()
 
     def turn(self, **wanted: Any) -> dict[str, Any]:
-        """One round of a contender that stays: a line of JSON there, a line of JSON back (`None` wanted: its first)."""
+        """One round of a contender that stays: JSON there, JSON back (nothing wanted: its first line)."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
+        patience = threading.Timer(TURN_TIMEOUT_S, self._signal, [signal.SIGKILL])
+        patience.start()
         try:
             if wanted:
                 self.process.stdin.write(json.dumps(wanted) + "\n")
@@ -105,6 +115,8 @@ class Contender:
                     return dict(json.loads(answer))
         except BrokenPipeError:
             pass
+        finally:
+            patience.cancel()
         raise ContenderFailed(f"ended: {self.last_line()}")
 
     def wait_until(self, done: Callable[[], bool], *, timeout_s: float, every_s: float = 0.2) -> None:
@@ -134,7 +146,7 @@ class Contender:
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self.poll():
                 break
-            self.process.send_signal(number)
+            self._signal(number)
             deadline = time.monotonic() + PATIENCE_S
             while not self.poll() and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -144,12 +156,18 @@ class Contender:
     def poll(self) -> bool:
         """Whether it has ended; what it took is known from then on."""
         if self._taken is None:
+            self._peak_mib = max(self._peak_mib, peak_mib(self.process.pid))
             pid, status, usage = os.wait4(self.process.pid, os.WNOHANG)
             if pid == 0:
                 return False
             self.process.returncode = os.waitstatus_to_exitcode(status)
-            self._taken = Taken(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+            self._taken = Taken(usage.ru_utime + usage.ru_stime, self._peak_mib)
         return True
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Not by Popen, which would reap the process and lose what it took."""
+        if self._taken is None:
+            os.kill(self.process.pid, number)
 
     def last_line(self) -> str:
         lines = [line.strip() for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
@@ -160,3 +178,13 @@ def cpu_seconds(pid: int) -> float:
     """User and system seconds of a process so far."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_mib(pid: int) -> float:
+    """The most resident memory of a process so far; 0 when it has none any more."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(lines[0].split()[1]) / 1024 if lines else 0.0
