@@ -173,10 +173,11 @@ class Classifier(Protocol):
 class Backend(Protocol):
     """One loaded model that turns token ids into logits; knows nothing of texts, records or Kafka.
 
-    `run` is safe to call from `concurrency` threads at once.
+    `run` is safe to call from `concurrency` threads at once. `pads`: padding is computed like any other token.
     """
 
     concurrency: int
+    pads: bool
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits float32 [batch, labels] for int64 [batch, length] (mask: 1 token, 0 padding).

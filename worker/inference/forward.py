@@ -126,7 +126,8 @@ class _Request:
         most 2 log2(n) more passes for one such text. Rows that are not finite are tried once more without the others.
         """
         lengths = self.lengths[batch]
-        cost = PassCounts(1, int(lengths.sum()), padded_tokens(lengths))
+        real_tokens = int(lengths.sum())
+        cost = PassCounts(1, real_tokens, padded_tokens(lengths) if self._backend.pads else real_tokens)
         try:
             logits = self._backend.run(*self._padded(batch, lengths))
         except EngineOverloaded:

@@ -93,6 +93,8 @@ class OpenVinoModel:
 class OpenVinoBackend:
     """A compiled model (`worker.ports.Backend`); as many calls run at once as there are infer requests."""
 
+    pads = True
+
     def __init__(self, requests: list[Any], inputs: frozenset[str]) -> None:
         self.concurrency = len(requests)
         self._takes_token_types = OPTIONAL_INPUT in inputs

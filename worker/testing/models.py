@@ -73,6 +73,7 @@ class StubBackend:
 
     labels: int = 3
     concurrency: int = 1
+    pads: bool = True
     overloaded_above: int | None = None
     poison_id: int | None = None
     poison_is_nan: bool = False

@@ -130,6 +130,15 @@ def test_one_tokenizer_call_for_a_wave_and_few_passes() -> None:
     assert stats.forward_passes <= 1.6 * stats.padded_tokens / 1024
 
 
+def test_a_backend_that_leaves_padding_out_has_none_to_count() -> None:
+    """Then as many tokens are computed as the texts have."""
+    texts = [" ".join(["w1"] * n) for n in range(1, 40)]
+
+    stats = classify(engine(StubBackend(pads=False)), texts).stats
+
+    assert stats.real_tokens == stats.padded_tokens
+
+
 def test_out_of_memory_shrinks_the_budget_for_good() -> None:
     """What does not fit is run again in smaller passes, every text gets its scores, and the budget stays small."""
     backend = StubBackend(overloaded_above=200)
