@@ -24,22 +24,27 @@ def tables(everything: Mapping[str, Any]) -> dict[str, str]:
 def _known(everything: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Costs]]:
     through = everything.get("end-to-end", {}).get("models", {})
     alone = everything.get("engine", {}).get("models", {})
+    entered = [model["entrants"][end_to_end.OUR_OWN] for model in through.values()]
+    longest = max(
+        (each for each in entered if each["rounds"]), key=lambda each: each["rounds"][0]["messages"], default=None
+    )
     found = []
     for name in [name for name in through if name in alone]:
         ours = through[name]["entrants"][end_to_end.OUR_OWN]
         runner = next((alone[name]["runners"][each] for each in DEFAULT_ENGINE if each in alone[name]["runners"]), None)
         if ours["rounds"] and runner is not None and runner["rounds"]:
-            found.append((alone[name], _cost_of(ours, runner, alone[name]["mflop_per_text"])))
+            found.append((alone[name], _cost_of(ours, longest, runner, alone[name]["mflop_per_text"])))
     return found
 
 
-def _cost_of(ours: Mapping[str, Any], runner: Mapping[str, Any], mflop: float) -> Costs:
-    """The model's part is the engine's CPU time without tokenizing, which stays on the CPU whatever computes."""
+def _cost_of(ours: Mapping[str, Any], longest: Mapping[str, Any], runner: Mapping[str, Any], mflop: float) -> Costs:
+    """The model's part is the engine's CPU time without tokenizing, which stays on the CPU whatever computes. The
+    broker's is that of the run with the most messages: what it does by itself weighs least there."""
     worker_s = end_to_end.cpu_per_100_000(ours, less=ours["startup_cpu_s"] or 0.0)
     model_s = engine.cpu_per_100_000(runner) - engine.cpu_per_100_000(runner, "encode_cpu_s")
     return Costs(
         worker_cpu_s=worker_s / 1e5,
-        broker_cpu_s=end_to_end.cpu_per_100_000(ours, name="broker_cpu_s") / 1e5,
+        broker_cpu_s=end_to_end.cpu_per_100_000(longest, name="broker_cpu_s") / 1e5,
         model_cpu_s=min(model_s, 0.99 * worker_s) / 1e5,
         model_flop=mflop * 1e6,
     )

@@ -33,7 +33,7 @@ AT_LEAST_ONCE, EXACTLY_ONCE = "at least once", "exactly once"
 
 @dataclass(frozen=True)
 class Round:
-    """`cpu_s`: the whole process's; `broker_cpu_s`: the broker's meanwhile, for writing, reading and our checks."""
+    """`cpu_s`: the whole process's; `broker_cpu_s`: the broker's meanwhile."""
 
     messages: int
     per_s: float
