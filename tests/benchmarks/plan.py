@@ -61,8 +61,10 @@ def subject(name: str) -> Subject:
         return Subject(name, "builtin:emotion-tiny", folder, "builtin:emotion-tiny, 2 layers of 128", 1200)
     if name == "emotion":
         trained = ROOT / "build" / "models" / "emotion"
-        folder = trained if (trained / "model.safetensors").exists() else _seeded_emotion()
-        return Subject(name, "builtin:emotion", folder, "builtin:emotion, 6 layers of 384", 200)
+        if (trained / "model.safetensors").exists():
+            return Subject(name, "builtin:emotion", trained, "builtin:emotion, 6 layers of 384", 200)
+        about = "builtin:emotion, 6 layers of 384; in Hugging Face form the same size with seeded random weights"
+        return Subject(name, "builtin:emotion", _seeded_emotion(), about, 200)
     if name == "distilbert":
         folder = _seeded_distilbert()
         return Subject(name, str(folder), folder, "DistilBERT size, 6 layers of 768, 66 M, seeded random weights", 40)
