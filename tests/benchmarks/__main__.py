@@ -1,12 +1,14 @@
 """`python -m tests.benchmarks [PART …]`: measure, and put the figures into docs/benchmarks.json and docs/benchmarks.md.
 
-Each part replaces its own figures as soon as it is done, so that a run may be broken off and gone on with by part.
+Each part replaces its own figures as soon as it is done (end-to-end: those of each model), so that a run may be broken
+off and gone on with by part, and with `--models` by model.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,12 +55,23 @@ def main(
         raise typer.BadParameter(f"{', '.join(unknown)}: there are {', '.join(TABLES)}")
     if not only_docs:
         plan = Plan(rounds, share, tuple(models.split(",")), prepare(console))
-        quantize(plan, console)
-        for part in (part for part in TABLES if part in wanted):
-            documents.store(part, measured(part, plan, console, out), out)
+        if {"engine", "end-to-end"} & set(wanted):
+            quantize(plan, console)
+        for part, step in steps(wanted, plan):
+            former = documents.read(out).get(part, {})
+            documents.store(part, documents.merged(former, measured(part, step, console, out)), out)
             write(console, out)
     write(console, out)
     console.print(f"figures: {out / documents.DATA}; tables: {out / documents.PAGE}")
+
+
+def steps(wanted: Sequence[str], plan: Plan) -> Iterator[tuple[str, Plan]]:
+    """What is measured and then written; the longest part goes model by model."""
+    for part in (part for part in TABLES if part in wanted):
+        if part == "end-to-end":
+            yield from ((part, replace(plan, subjects=(name,))) for name in plan.subjects)
+        else:
+            yield part, plan
 
 
 def quantize(plan: Plan, console: Console) -> None:
@@ -89,10 +102,9 @@ def write(console: Console, out: Path) -> None:
 def all_tables(everything: Mapping[str, Any]) -> dict[str, str]:
     tables: dict[str, str] = {}
     for part in [part for part in TABLES if part in everything]:
-        each = TABLES[part](everything[part])
+        tables |= TABLES[part](everything[part])
         if "machine" in everything[part]:
-            each["machine of " + part] = f"{in_words(everything[part]['machine'])}."
-        tables |= each
+            tables[f"machine of {part}"] = f"{in_words(everything[part]['machine'])}."
     return {**tables, **cost_tables.tables(everything)}
 
 

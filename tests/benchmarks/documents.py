@@ -15,6 +15,7 @@ from tests.benchmarks.environments import ROOT
 
 DOCS = ROOT / "docs"
 PAGE, DATA = "benchmarks.md", "benchmarks.json"
+BY_MODEL = ("models", "repeated")
 
 
 def read(folder: Path = DOCS) -> dict[str, Any]:
@@ -29,6 +30,12 @@ def store(part: str, measured: Mapping[str, Any], folder: Path = DOCS) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dict(sorted(everything.items())), indent=1, ensure_ascii=False)
     (folder / DATA).write_text(text + "\n", encoding="utf-8")
+
+
+def merged(former: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured of a part; what it has by model keeps the former figures of models that were not."""
+    by_model = {key: {**former.get(key, {}), **measured[key]} for key in BY_MODEL if key in measured}
+    return {**measured, **by_model}
 
 
 def rewrite(tables: Mapping[str, str], folder: Path = DOCS) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.benchmarks.documents import DOCS, PAGE, read, refreshed, rewrite, store
+from tests.benchmarks.documents import DOCS, PAGE, merged, read, refreshed, rewrite, store
 
 SECTION = "before\n<!-- generated: speed -->\nold\n<!-- end: speed -->\nbetween\n"
 
@@ -30,6 +30,13 @@ def test_a_part_keeps_what_others_measured(tmp_path: Path) -> None:
     store("engine", {"a": 3}, tmp_path)
 
     assert {"engine": {"a": 3}, "latency": {"b": 2}} == read(tmp_path)
+
+
+def test_a_model_keeps_its_figures_while_another_is_measured() -> None:
+    """Everything else is what was measured last."""
+    former = {"load": 1, "models": {"tiny": 1, "large": 2}, "gone": 3}
+
+    assert {"load": 4, "models": {"tiny": 1, "large": 5}} == merged(former, {"load": 4, "models": {"large": 5}})
 
 
 def test_a_table_without_markers_is_told(tmp_path: Path) -> None:
