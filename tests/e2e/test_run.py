@@ -76,10 +76,11 @@ def test_at_least_once_keeps_the_counts_without_faults(way: Way, tmp_path: Path)
     assert way.committed_to_the_end()
 
 
-def test_killed_in_the_middle_and_started_again_it_is_still_exactly_once(way: Way, tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", ["kafka-python", "confluent-kafka"])
+def test_killed_in_the_middle_and_started_again_it_is_still_exactly_once(way: Way, tmp_path: Path, client: str) -> None:
     """kill -9 between any two waves, twice, then a worker that finishes: no record lost, none twice."""
     expected = sent(way, texts(6_000))
-    config = way.config(tmp_path, batch={"max_messages": 100})
+    config = way.config(tmp_path, batch={"max_messages": 100}, kafka={"client": client})
 
     for waves in (5, 12):
         with worker(config) as running:

@@ -106,21 +106,6 @@ class Member:
         _, high = self.client.get_watermark_offsets(ClientPartition(*partition), cached=True)
         return int(high) if high >= 0 else None
 
-    def ends(self, topics: Sequence[str], *, timeout_s: float) -> dict[TopicPartition, int]:
-        """Of every partition of the topics, as read-committed readers see it. Raises the client's errors."""
-        asked = []
-        for topic in topics:
-            described = self.client.list_topics(topic, timeout=timeout_s).topics[topic]
-            if described.error is not None:
-                raise KafkaException(described.error)
-            # -1 asks for the end instead of a time
-            asked += [ClientPartition(topic, number, -1) for number in described.partitions]
-        answers = self.client.offsets_for_times(asked, timeout=timeout_s)
-        for each in answers:
-            if each.error is not None:
-                raise KafkaException(each.error)
-        return {TopicPartition(each.topic, each.partition): int(each.offset) for each in answers}
-
     def leave(self) -> Call[None]:
         """Leave the group without committing, on a thread of its own: it waits for the group's coordinator."""
         return Call(self.client.close, name="kafka-leave", too_late=lambda _: None)

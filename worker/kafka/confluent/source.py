@@ -15,8 +15,8 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from worker.clock import Clock, Deadline, SystemClock
-from worker.errors import BrokerUnavailable
 from worker.kafka.confluent.consumer import Member
+from worker.kafka.confluent.ends import end_offsets
 from worker.kafka.confluent.faults import NO_SUCH_TOPIC, as_protocol_error, fault_of
 from worker.kafka.confluent.progress import GroupProgress
 from worker.kafka.confluent.reading import Unreadable, records_of
@@ -128,17 +128,7 @@ class ConfluentSource:
         return {partition: max(0, end - following) for partition, following, end in ends if end is not None}
 
     def end_offsets(self) -> Offsets:
-        deadline = Deadline.after(END_OFFSETS_TIMEOUT_S, self._clock)
-        while True:
-            try:
-                return self._opened().ends(self._settings.topics, timeout_s=END_OFFSETS_TIMEOUT_S)
-            except KafkaException as error:
-                # e.g. UNKNOWN_LEADER_EPOCH: the client tells what it has just learned to be old
-                if deadline.expired:
-                    fault = fault_of(error)
-                    reason = fault.name() if fault else type(error).__name__
-                    raise BrokerUnavailable(f"the ends of the input topics cannot be read: {reason}") from error
-            time.sleep(SETTLING_POLL_S)
+        return end_offsets(self._connection, self._settings.topics, Deadline.after(END_OFFSETS_TIMEOUT_S, self._clock))
 
     def caught_up(self, ends: Offsets) -> bool:
         if self._member is None or self._identity is None or self._awaiting_rewind or self._unsettled:
