@@ -10,10 +10,15 @@ from turns import take_turns
 
 
 def main(checkpoint: str) -> None:
-    engines = AsyncEngineArray.from_args(
-        [EngineArgs(model_name_or_path=checkpoint, engine="torch", device="cpu", batch_size=32, dtype="float32")]
+    wanted = EngineArgs(
+        model_name_or_path=checkpoint,
+        engine="torch",
+        device="cpu",
+        batch_size=32,
+        dtype="float32",
+        model_warmup=False,  # half a minute of embeddings; the call below will do
     )
-    engine = engines[0]
+    engine = AsyncEngineArray.from_args([wanted])[0]
     loop = asyncio.new_event_loop()
     loop.run_until_complete(engine.astart())
     loop.run_until_complete(engine.classify(sentences=["a few words before it counts"] * 32, raw_scores=False))
