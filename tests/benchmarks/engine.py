@@ -78,7 +78,7 @@ def runners(chosen: Subject, missing: Mapping[str, str]) -> list[Runner]:
     ]
     if "beam" not in missing:
         command = program("engine_beam", checkpoint, environment="beam")
-        found.append(Runner("Beam RunInference 32", command, "float32", 0.4))
+        found.append(Runner("Beam RunInference 32", command, "float32", 0.8))
     if "infinity" not in missing:
         command = program("engine_infinity", checkpoint, environment="infinity")
         found.append(Runner("infinity 32", command, "float32", 1.3))
