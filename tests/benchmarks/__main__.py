@@ -6,6 +6,8 @@ off and gone on with by part, and with `--models` by model.
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -49,6 +51,7 @@ def main(
     only_docs: Annotated[bool, typer.Option("--only-docs", help="Measure nothing: write the tables again.")] = False,
 ) -> None:
     """Measure the parts named, on a quiet machine. A part left out keeps the figures it had."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that contenders and the broker end too
     console = Console(highlight=False, soft_wrap=True)
     wanted = parts or list(TABLES)
     if unknown := [part for part in wanted if part not in TABLES]:
