@@ -17,13 +17,18 @@ from typing import Any
 
 def take_turns(work: Callable[[list[str]], dict[str, Any] | None], **ready: Any) -> None:
     """Answer until the input ends; then leave at once, because not every library lets a process end."""
-    print(json.dumps({"ready": True, **ready}), flush=True)
-    for line in sys.stdin:
-        wanted = json.loads(line)
-        texts = json.loads(Path(wanted["texts"]).read_text())[: wanted["count"]]
-        began, cpu_began = time.perf_counter(), time.process_time()
-        told = work(texts) or {}
-        seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
-        print(json.dumps({"texts": len(texts), "seconds": seconds, "cpu_s": cpu_s, **told}), flush=True)
-    sys.stdout.flush()
+    try:
+        print(json.dumps({"ready": True, **ready}), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(_turn(work, **json.loads(line))), flush=True)
+    except BrokenPipeError:  # whoever asked is gone
+        pass
     os._exit(0)
+
+
+def _turn(work: Callable[[list[str]], dict[str, Any] | None], *, texts: str, count: int) -> dict[str, Any]:
+    chosen = json.loads(Path(texts).read_text())[:count]
+    began, cpu_began = time.perf_counter(), time.process_time()
+    told = work(chosen) or {}
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu_began
+    return {"texts": len(chosen), "seconds": seconds, "cpu_s": cpu_s, **told}
