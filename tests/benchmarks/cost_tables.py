@@ -71,9 +71,9 @@ def _needs(about: str, costs: Costs) -> str:
             number(each.rate),
             str(each.brokers),
             str(each.partitions),
-            number(each.workers),
-            number(each.gpus),
-            number(each.gpu_host_cores),
+            str(each.workers),
+            str(each.gpus),
+            str(each.gpu_host_cores),
         )
         for each in needs(RATES, costs)
     ]
