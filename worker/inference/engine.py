@@ -31,7 +31,7 @@ Scores = NDArray[np.float32]
 DEFAULT_BATCH_TOKENS = 1024
 PROBE_LENGTH = 32
 # What one more pass costs, in tokens: launches and waits on a GPU, dispatch on a CPU.
-CPU_PASS_OVERHEAD = 32
+CPU_PASS_OVERHEAD = 48
 CUDA_PASS_OVERHEAD = 512
 
 
