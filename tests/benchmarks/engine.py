@@ -178,19 +178,11 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
     said = ", ".join(f"{name} {value:.0f}" for name, value in peak.items())
     parts = [f"GEMM peak of this machine, GFLOP/s: {said} ({measured['peak_how']}).\n"]
     for model in measured["models"].values():
-        parts.append(
-            f"**{model['about']}**; {model['mean_tokens']} tokens and {model['mflop_per_text']} MFLOP a text:\n"
+        of_a_text = (
+            f"{model['mean_tokens']} tokens and {model['mflop_per_text']:.1f} MFLOP a text on average, "
+            f"{model['mflop_narrowed']:.1f} where the last layer is computed for one token"
         )
-        columns = (
-            "engine",
-            "texts/s, median (min-max)",
-            "ratio",
-            "share of GEMM peak",
-            "padding",
-            "CPU s per 100 000",
-            "peak MiB",
-        )
-        parts.append(markdown(columns, _rows(model, peak)))
+        parts += [f"**{model['about']}**; {of_a_text}:\n", markdown(COLUMNS, _rows(model, peak))]
     return {"engine": "\n".join(parts)}
 
 
