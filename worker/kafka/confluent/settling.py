@@ -8,9 +8,17 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
+from worker.kafka.calls import Call
 from worker.kafka.consumer import StartFrom
 from worker.kafka.settling import COMMITTED_TIMEOUT_MS, OFFSETS_TIMEOUT_MS, Start, Unsettled
 from worker.records import TopicPartition
+
+# later than the client should have ended it: socket.timeout.ms
+COMMIT_TIMEOUT_S = 16.0
+
+
+class NoAnswer(Unsettled):
+    """The client waits for an answer that never comes."""
 
 
 def committed(consumer: Any, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Start | None]:
@@ -44,11 +52,16 @@ def first_start(consumer: Any, partition: TopicPartition, start_from: StartFrom)
 
 
 def commit(consumer: Any, offsets: dict[TopicPartition, int], *, note: str = "") -> None:
-    """Raises Unsettled when they may not have been committed. Without a coordinator it blocks for the session time-out,
-    without an answer for `socket.timeout.ms`."""
+    """Raises Unsettled when they may not have been committed, NoAnswer when the client is of no use any more: its
+    request was dropped, and the client serves nobody else meanwhile."""
     wanted = [ClientPartition(*partition, offset, note) for partition, offset in offsets.items()]
+    call = Call(
+        lambda: consumer.commit(offsets=wanted, asynchronous=False), name="kafka-commit", too_late=lambda _: None
+    )
+    if not call.wait(COMMIT_TIMEOUT_S):
+        raise NoAnswer
     try:
-        answers = consumer.commit(offsets=wanted, asynchronous=False)
+        answers = call.result()
     except KafkaException as error:
         raise Unsettled from error
     if any(each.error is not None for each in answers):

@@ -20,7 +20,8 @@ from worker.kafka.confluent.ends import end_offsets
 from worker.kafka.confluent.faults import NO_SUCH_TOPIC, as_protocol_error, fault_of
 from worker.kafka.confluent.progress import GroupProgress
 from worker.kafka.confluent.reading import Unreadable, records_of
-from worker.kafka.confluent.settling import commit, committed, first_start
+from worker.kafka.confluent.settling import NoAnswer, commit, committed, first_start
+from worker.kafka.confluent.stuck import StuckWatch
 from worker.kafka.connection import Connection
 from worker.kafka.consumer import ConsumerSettings
 from worker.kafka.membership import Identity
@@ -72,12 +73,16 @@ class ConfluentSource:
         self._told_at: dict[str, float] = {}
         self._forbidden: list[Exception] = []
         self._refusals = RefusalWatch(connection, settings.topics, settings.group_id, self._clock)
+        self._stuck = StuckWatch()
+        self._deaf = False
         self._progress = GroupProgress(connection, self._clock)
 
     def poll(self, *, timeout_s: float) -> Polled:
         self._refusals.check()
         for error in self._forbidden:
             self._refusals.consider(error)
+        if self._deaf:
+            return self._replaced()
         member = self._opened()
         if self._leaves_records():
             time.sleep(max(SHORTEST_POLL_S, timeout_s))
@@ -185,6 +190,10 @@ class ConfluentSource:
             self._unsettle({TopicPartition(each.topic(), each.partition()) for each in messages})
             return Polled()
         self._settle(member)
+        if self._paused:
+            self._stuck.forgive()
+        elif self._stuck.found(member.client, self._next, self._clock.monotonic()):
+            return self._replaced()
         return Polled(records, Membership(identity.generation, identity.member_id, before))
 
     def _without_errors(self, messages: Sequence[Message]) -> Sequence[Message]:
@@ -212,6 +221,7 @@ class ConfluentSource:
     def _start_over(self) -> None:
         """Each partition goes on from its committed offset; enough while nothing was handed out."""
         self._handed_out = False
+        self._stuck.forgive()
         self._next.clear()
         self._durable.clear()
         self._notes.clear()
@@ -302,7 +312,7 @@ class ConfluentSource:
         self._failures = 0
         self._placed_at = self._clock.monotonic()
         self._identity = None
-        self._stopped = False
+        self._stopped = self._deaf = False
         if member is not None:
             member.leave()
         return self._hold()
@@ -339,6 +349,7 @@ class ConfluentSource:
         try:
             commit(self._member.client, offsets, note=publication.note)
         except Unsettled as error:
+            self._deaf = isinstance(error, NoAnswer)
             fault = fault_of(error.__cause__) if error.__cause__ is not None else None
             log.warning("source.commit_failed", error=fault.name() if fault else "no answer")
             return False
