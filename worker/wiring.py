@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -56,6 +57,7 @@ log = structlog.get_logger(__name__)
 CLOSE_TIMEOUT_S = 6.0
 LARGEST_POLL = 2_000
 GARBAGE_THRESHOLD = 50_000
+SWITCH_INTERVAL_S = 0.0005
 
 
 def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
@@ -106,18 +108,20 @@ def run(settings: Settings, *, stop: Stop, until_caught_up: bool) -> None:
         until = source.end_offsets() if until_caught_up else None
         stop.drains_from_now()
         _log_start(settings, engine)
-        _keep_for_good()
+        _tune_interpreter()
         pump.run(stop=stop, drain_timeout_s=settings.shutdown.drain_timeout_s, until=until)
 
 
-def _keep_for_good() -> None:
+def _tune_interpreter() -> None:
     """What is loaded by now stays: no collection need look at it, and there is little else that is in cycles.
 
-    Records are freed as they are let go; with the usual threshold a wave starts several collections, for nothing.
+    Records are freed as they are let go; with the usual threshold a wave starts several collections, for nothing. A
+    thread that comes back from the model asks for the interpreter, and would wait for a whole switch interval.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def _log_start(settings: Settings, engine: Engine) -> None:
