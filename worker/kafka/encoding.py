@@ -58,7 +58,9 @@ def name_bytes(name: str) -> bytes:
 
 def client_headers(headers: Sequence[Header]) -> list[tuple[str, bytes]]:
     """Headers as the client takes them: a null value becomes an empty one, as it cannot send null (D14)."""
-    return [(_client_name(name), b"" if value is None else value) for name, value in headers]
+    return [
+        (name if name.isascii() else _client_name(name), b"" if value is None else value) for name, value in headers
+    ]
 
 
 def _client_name(name: str) -> str:

@@ -264,8 +264,8 @@ def test_warm_up_probes_unless_the_budget_is_set() -> None:
     for subject in subjects:
         subject.warm_up(FakeClock())
 
-    assert [512, 300] == [subject.max_batch_tokens for subject in subjects]
-    assert (6, 1) == (automatic.passes, fixed.passes)
+    assert [2048, 300] == [subject.max_batch_tokens for subject in subjects]
+    assert (8, 1) == (automatic.passes, fixed.passes)
 
 
 class OpenGate(StubBackend):

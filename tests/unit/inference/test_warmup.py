@@ -41,6 +41,17 @@ def test_slow_models_are_not_probed_for_long() -> None:
     assert (512, [512, 512]) == (budget, passes)
 
 
+def test_the_fastest_run_counts() -> None:
+    """A neighbour that takes the processor for a moment does not decide."""
+    clock = FakeClock()
+    disturbed = iter([0.0, 0.0, 0.0, 0.0, 0.0, 0.1, 0.0, 0.0])
+
+    def run_pass(tokens: int) -> None:
+        clock.advance(tokens / (100_000 if tokens == 512 else 200_000) + next(disturbed))
+
+    assert probe_budget(run_pass, [512, 1024], clock=clock) == 1024
+
+
 def test_a_pass_that_takes_no_time() -> None:
     """A clock that is too coarse for the model does not divide by zero."""
     assert 512 <= probe({512: 0.0, 1024: 0.0})[0]
