@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tests.benchmarks import batching, cost_tables, documents, end_to_end, engine, latency, memory, scaling
+from tests.benchmarks import batching, cost_tables, documents, end_to_end, engine, latency, memory, scaling, stages
 from tests.benchmarks.environments import prepare
 from tests.benchmarks.machine import in_words, machine
 from tests.benchmarks.plan import Plan, make_int8, subject
@@ -26,6 +26,7 @@ PARTS: dict[str, Callable[[Plan, Console], dict[str, Any]]] = {
     "engine": engine.run,
     "batching": batching.run,
     "end-to-end": end_to_end.run,
+    "stages": stages.run,
     "latency": latency.run,
     "scaling": scaling.run,
 }
@@ -34,6 +35,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
     "engine": engine.tables,
     "batching": batching.tables,
     "end-to-end": end_to_end.tables,
+    "stages": stages.tables,
     "latency": latency.tables,
     MEMORY: memory.tables,
     "scaling": scaling.tables,

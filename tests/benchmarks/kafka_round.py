@@ -64,7 +64,7 @@ class Entrant:
 
     def round(self, broker: JvmBroker, chosen: Subject, texts: Sequence[str]) -> Round:
         """Raises ContenderFailed. Each of ours counts only if all outcomes are there once, in order, and committed."""
-        way = _filled(broker, texts)
+        way = filled(broker, texts)
         before = _broker_cpu(broker)
         with tempfile.TemporaryDirectory() as folder:
             run = self._run_ours if self.is_ours else self._run_theirs
@@ -75,7 +75,7 @@ class Entrant:
 
     def startup_cpu_s(self, broker: JvmBroker, chosen: Subject) -> float:
         """CPU seconds of a whole run over topics without messages."""
-        way = _filled(broker, [])
+        way = filled(broker, [])
         with tempfile.TemporaryDirectory() as folder:
             run = self._run_ours if self.is_ours else self._run_theirs
             return run(way, Path(folder), chosen, 0).cpu_s
@@ -167,7 +167,7 @@ class Ends:
         self._consumer.close()
 
 
-def _filled(broker: JvmBroker, texts: Sequence[str]) -> Way:
+def filled(broker: JvmBroker, texts: Sequence[str]) -> Way:
     way = made_way(broker)
     if texts:
         produce(way.bootstrap_servers, way.input, records(texts))
