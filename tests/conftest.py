@@ -1,13 +1,15 @@
-"""Fixtures for tests on a real broker: one jvm broker per session, fresh topics per test."""
+"""For all tests: logging as it was before; a real broker, one a session, and fresh topics for each test."""
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.real_parts import unmet
@@ -16,6 +18,18 @@ from worker.devbroker.kinds import PrerequisiteMissing
 
 settings.register_profile("shared machine", deadline=None, print_blob=True)  # timings are no assertions
 settings.load_profile("shared machine")
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Logging is the process's, and a command that is run in it sets it up."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    logging.captureWarnings(capture=False)
+    yield
+    root.handlers, root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
 
 
 @dataclass(frozen=True)

@@ -161,8 +161,8 @@ MUTATIONS = (
         "D14",
         "a null header is a null header",
         "worker/kafka/encoding.py",
-        'b"" if value is None else value) for name, value in headers]',
-        "value) for name, value in headers]",
+        'b"" if value is None else value) for',
+        "value) for",
         (f"{CONTRACT}::TestKafkaPublishers::test_whatever_was_read_can_be_dead_lettered[True]",),
     ),
     Mutation(
