@@ -16,7 +16,6 @@ from tests.unit.observability.reports import report
 from worker.observability.logging import LogSink, configure, log_wave
 from worker.records import Record
 
-
 SECRET = "what a lovely private day"
 RECORD = Record("texts", 0, 1, 0, None, SECRET.encode())
 
