@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
@@ -170,14 +171,22 @@ class Classifier(Protocol):
         ...
 
 
+class Filling(Enum):
+    """What a forward pass computes beside real tokens, and so which texts should share one."""
+
+    PADDED = "every text as long as the longest"
+    ROWS = "texts share rows"
+    EXACT = "nothing"
+
+
 class Backend(Protocol):
     """One loaded model that turns token ids into logits; knows nothing of texts, records or Kafka.
 
-    `run` is safe to call from `concurrency` threads at once. `pads`: padding is computed like any other token.
+    `run` is safe to call from `concurrency` threads at once; `filling` says which texts it wants in one call.
     """
 
     concurrency: int
-    pads: bool
+    filling: Filling
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits float32 [batch, labels] for int64 [batch, length] (mask: 1 token, 0 padding).

@@ -3,35 +3,39 @@
 A classification head that reads the first token only (BERT, RoBERTa, DistilBERT and their kin) needs the last layer's
 keys and values of all tokens, but its queries, attention output and feed-forward network for that one. The rest is
 10/12 of the layer: two fifths of the work of a model of two layers, a seventh of one of six. What remains is computed
-as before, so the logits are the same.
-
-A graph of any origin is understood as far as its operators work on each position alone; where one does not, what comes
-before it is computed in full.
+as before, so the logits are the same. Where an operator mixes positions, what comes before it is computed in full.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from openvino import opset13 as ops
 
-SEQUENCE_AXIS: Final = 1
-HIDDEN_RANK: Final = 3
+from worker.inference.graph_positions import SEQUENCE_AXIS, Edges, edges_of, reads_first_token
 
-Edges = dict[int, int]
-"""Of a node's inputs those that carry positions, by index, with the axis on which they stand."""
+Pick = Callable[[Any, int], Any]
+"""From an output and the axis of its positions to the output with the wanted positions only."""
 
 
 def keep_first_token(model: Any) -> int:
     """Rewrite an `openvino.Model` in place; how many operators now work on the first token alone (0: nothing to do)."""
-    heads = [node for node in model.get_ordered_ops() if _reads_first_token(node)]
+    heads = [node for node in model.get_ordered_ops() if reads_first_token(node)]
+    inside = narrow(model, heads, _first)
+    if inside:
+        model.validate_nodes_and_infer_types()
+    return inside
+
+
+def narrow(model: Any, heads: Sequence[Any], pick: Pick) -> int:
+    """Have what only `heads` read compute the picked positions alone; how many operators those are."""
     narrowed: dict[str, Edges] = {node.get_name(): {0: SEQUENCE_AXIS} for node in heads}
     inside = []
     for node in reversed(model.get_ordered_ops()):
         axis = None if node.get_name() in narrowed else _asked_axis(node, narrowed)
-        edges = None if axis is None else _edges(node, axis)
+        edges = None if axis is None else edges_of(node, axis)
         if edges:
             narrowed[node.get_name()] = edges
             inside.append(node)
@@ -39,110 +43,18 @@ def keep_first_token(model: Any) -> int:
         for index, axis in narrowed[node.get_name()].items():
             source = node.input(index).get_source_output()
             if source.get_node().get_name() not in narrowed:
-                first = ops.gather(source, np.array([0], dtype=np.int64), np.int64(axis))
-                node.input(index).replace_source_output(first.output(0))
-    if inside:
-        model.validate_nodes_and_infer_types()
+                node.input(index).replace_source_output(pick(source, axis))
     return len(inside)
 
 
-def _reads_first_token(node: Any) -> bool:
-    if node.get_type_name() != "Gather" or node.get_input_partial_shape(0).rank.get_length() != HIDDEN_RANK:
-        return False
-    index, axis = _constant(node, 1), _constant(node, 2)
-    if index is None or axis is None:
-        return False
-    return index.size == 1 and int(index) == 0 and int(axis) in (SEQUENCE_AXIS, SEQUENCE_AXIS - HIDDEN_RANK)
+def _first(source: Any, axis: int) -> Any:
+    return ops.gather(source, np.array([0], dtype=np.int64), np.int64(axis)).output(0)
 
 
 def _asked_axis(node: Any, narrowed: Mapping[str, Edges]) -> int | None:
-    """On which axis every reader of this node wants the first position only; None if one wants more."""
+    """On which axis every reader of this node wants those positions only; None if one wants more."""
     if node.get_output_size() != 1:
         return None
     readers = node.output(0).get_target_inputs()
     axes = {narrowed.get(reader.get_node().get_name(), {}).get(reader.get_index()) for reader in readers}
     return axes.pop() if len(axes) == 1 else None
-
-
-def _edges(node: Any, axis: int) -> Edges | None:
-    """What a node needs to give the first position on `axis` of its output; None if that cannot be told."""
-    rule = _RULES.get(node.get_type_name())
-    return None if rule is None else rule(node, axis)
-
-
-def _elementwise(node: Any, axis: int) -> Edges | None:
-    rank = node.get_output_partial_shape(0).rank.get_length()
-    edges = {}
-    for index in range(node.get_input_size()):
-        shape = node.get_input_partial_shape(index)
-        own = axis - (rank - shape.rank.get_length())
-        if own < 0 or (shape[own].is_static and shape[own].get_length() == 1):
-            continue
-        edges[index] = own
-    return edges
-
-
-def _along_other_axes(node: Any, axis: int) -> Edges | None:
-    """Normalizes or reduces, but not over positions."""
-    rank = node.get_output_partial_shape(0).rank.get_length()
-    if rank != node.get_input_partial_shape(0).rank.get_length():
-        return None
-    attributes = node.get_attributes()
-    over = np.array(attributes["axis"]) if "axis" in attributes else _constant(node, 1)
-    return None if over is None or axis in over.reshape(-1) % rank else {0: axis}
-
-
-def _matmul(node: Any, axis: int) -> Edges | None:
-    rank = node.get_output_partial_shape(0).rank.get_length()
-    rows = axis == rank - 2 and node.get_input_partial_shape(0).rank.get_length() == rank
-    return {0: axis} if rows and not node.get_attributes()["transpose_a"] else None
-
-
-def _transpose(node: Any, axis: int) -> Edges | None:
-    order = _constant(node, 1)
-    return None if order is None else {0: int(order.reshape(-1)[axis])}
-
-
-def _reshape(node: Any, axis: int) -> Edges | None:
-    """Only where all axes up to this one stay what they are, whatever their length."""
-    pattern, before = _constant(node, 1), node.get_input_partial_shape(0)
-    if pattern is None or not node.get_attributes()["special_zero"] or pattern[axis] != 0:
-        return None
-    kept = all(
-        pattern[each] == 0 or (before[each].is_static and before[each].get_length() == pattern[each])
-        for each in range(axis)
-    )
-    return {0: axis} if kept else None
-
-
-def _attention(node: Any, axis: int) -> Edges | None:
-    """Queries, and the mask's rows where it has one for each query; keys and values are needed in full."""
-    rank = node.get_output_partial_shape(0).rank.get_length()
-    if axis != rank - 2 or node.get_attributes()["causal"]:
-        return None
-    edges = {0: axis}
-    if node.get_input_size() > 3:
-        mask = node.get_input_partial_shape(3)
-        rows = mask.rank.get_length() - 2
-        if rows >= 0 and not (mask[rows].is_static and mask[rows].get_length() == 1):
-            edges[3] = rows
-    return edges
-
-
-def _constant(node: Any, index: int) -> Any:
-    """The values of an input that is a constant, else None."""
-    source = node.input(index).get_source_output().get_node()
-    return source.get_data() if source.get_type_name() == "Constant" else None
-
-
-_RULES: Final[Mapping[str, Callable[[Any, int], Edges | None]]] = {
-    **dict.fromkeys(("Add", "Subtract", "Multiply", "Divide", "Power", "SquaredDifference"), _elementwise),
-    **dict.fromkeys(
-        ("Gelu", "Relu", "Tanh", "Erf", "Sigmoid", "Swish", "Sqrt", "Convert", "FakeQuantize"), _elementwise
-    ),
-    **dict.fromkeys(("MVN", "Softmax", "ReduceMean"), _along_other_axes),
-    "MatMul": _matmul,
-    "Transpose": _transpose,
-    "Reshape": _reshape,
-    "ScaledDotProductAttention": _attention,
-}

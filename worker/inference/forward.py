@@ -7,9 +7,10 @@ probabilities.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import structlog
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from worker.errors import DeadReason, EngineFailed, EngineOverloaded, RecordError, Stage
 from worker.inference.packing import Indices, PackingLimits, pack, padded_tokens
-from worker.ports import Backend
+from worker.inference.rows import pack_rows, row_tokens, whole_rows
+from worker.ports import Backend, Filling
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +28,17 @@ Row = NDArray[np.float32]
 
 # A request that fills less than this on every worker is not worth spreading over more of them.
 MIN_SPREAD_TOKENS = 256
+PACKERS: Final[Mapping[Filling, Callable[[NDArray[np.int64], PackingLimits], list[Indices]]]] = {
+    Filling.PADDED: pack,
+    Filling.EXACT: pack,
+    Filling.ROWS: pack_rows,
+}
+COMPUTED: Final[Mapping[Filling, Callable[[NDArray[np.int64]], int]]] = {
+    Filling.PADDED: padded_tokens,
+    Filling.EXACT: lambda lengths: int(lengths.sum()),
+    Filling.ROWS: row_tokens,
+}
+"""How many tokens a pass over texts of these lengths computes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class ForwardPasses:
     def run(self, ids: Sequence[TokenIds]) -> tuple[list[Row | RecordError], PassCounts]:
         """Finite logits [labels] of each sequence, in order, or why it has none. Raises EngineLost."""
         request = _Request(ids, self._backend, self._pad_id, smaller=self._smaller, shrink=self._shrink)
-        batches = pack(request.lengths, self._spread(request.lengths))
+        batches = PACKERS[self._backend.filling](request.lengths, self._spread(request.lengths))
         if len(batches) == 1 or self._backend.concurrency == 1:
             counts = [request.solve(batch) for batch in batches]
         else:
@@ -83,6 +96,8 @@ class ForwardPasses:
         if self._backend.concurrency == 1:
             return self._limits
         share = max(MIN_SPREAD_TOKENS, -(-int(lengths.sum()) // self._backend.concurrency))
+        if self._backend.filling is Filling.ROWS:
+            share = whole_rows(share)
         return replace(self._limits, max_batch_tokens=min(self._limits.max_batch_tokens, share))
 
     def _smaller(self, failed_tokens: int) -> PackingLimits:
@@ -127,7 +142,7 @@ class _Request:
         """
         lengths = self.lengths[batch]
         real_tokens = int(lengths.sum())
-        cost = PassCounts(1, real_tokens, padded_tokens(lengths) if self._backend.pads else real_tokens)
+        cost = PassCounts(1, real_tokens, COMPUTED[self._backend.filling](lengths))
         try:
             logits = self._backend.run(*self._padded(batch, lengths))
         except EngineOverloaded:
@@ -143,7 +158,7 @@ class _Request:
 
     def _solve_smaller(self, batch: Indices, lengths: NDArray[np.int64], cost: PassCounts) -> PassCounts:
         limits = self._smaller(cost.padded_tokens)
-        parts = [batch[part] for part in pack(lengths, limits)] if batch.size > 1 else []
+        parts = [batch[part] for part in PACKERS[self._backend.filling](lengths, limits)] if batch.size > 1 else []
         cost = self._solve_parts(batch, parts, cost, f"{lengths.max()} tokens do not fit in memory")
         if not any(isinstance(self.rows[int(index)], RecordError) for index in batch):
             self._shrink(limits)

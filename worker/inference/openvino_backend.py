@@ -21,14 +21,14 @@ from openvino.passes import ConstantFolding, Manager
 from worker.errors import EngineFailed, EngineLost, EngineOverloaded, ModelError
 from worker.inference.cpus import WorkerPlan
 from worker.inference.first_token import keep_first_token
+from worker.inference.openvino_inputs import OPTIONAL_INPUT, REQUIRED_INPUTS, ModelInputs, PaddedInputs, RowInputs
+from worker.inference.shared_rows import share_rows
 
 DEVICE: Final = "CPU"
 HINTS: Final = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # int8: what is not quantized stays exact
 OUT_OF_MEMORY: Final = ("bad_alloc", "not enough memory", "out of memory", "cannot allocate", "failed to allocate")
 # What may stand between stored weights and the matrix product that uses them.
 UNPACKING: Final = frozenset({"Convert", "Subtract", "Multiply", "Reshape", "Transpose", "FakeQuantize"})
-OPTIONAL_INPUT: Final = "token_type_ids"
-REQUIRED_INPUTS: Final = frozenset({"input_ids", "attention_mask"})
 
 
 class OpenVinoModel:
@@ -68,12 +68,12 @@ class OpenVinoModel:
 
     def compile(self, *, precision: str, plan: WorkerPlan) -> OpenVinoBackend:
         """Make it ready to run with this arithmetic (a key of HINTS) on these threads."""
-        keep_first_token(self._model)
+        graph, inputs = self._laid_out()
         if not self.quantized:
             # Weights stored in 8 or 16 bits are unpacked once instead of in every pass (MiniLM-L6: 1.12x in bfloat16).
             folding = Manager()
             folding.register_pass(ConstantFolding())
-            folding.run_passes(self._model)
+            folding.run_passes(graph)
         settings = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,
@@ -83,21 +83,28 @@ class OpenVinoModel:
             "ENABLE_CPU_PINNING": False,
         }
         try:
-            compiled = ov.Core().compile_model(self._model, DEVICE, settings)
+            compiled = ov.Core().compile_model(graph, DEVICE, settings)
             requests = [compiled.create_infer_request() for _ in range(plan.workers)]
         except RuntimeError as error:
             raise ModelError(f"{self.path}: OpenVINO cannot compile this model: {_in_one_line(error)}") from error
-        return OpenVinoBackend(requests, self.inputs)
+        return OpenVinoBackend(requests, inputs)
+
+    def _laid_out(self) -> tuple[Any, ModelInputs]:
+        """The graph as it is run, and how it is fed: texts share rows where that is understood."""
+        shared = share_rows(self._model)
+        if shared is not None:
+            return shared.graph, RowInputs(shared.positions)
+        keep_first_token(self._model)
+        return self._model, PaddedInputs(self.inputs)
 
 
 class OpenVinoBackend:
     """A compiled model (`worker.ports.Backend`); as many calls run at once as there are infer requests."""
 
-    pads = True
-
-    def __init__(self, requests: list[Any], inputs: frozenset[str]) -> None:
+    def __init__(self, requests: list[Any], inputs: ModelInputs) -> None:
         self.concurrency = len(requests)
-        self._takes_token_types = OPTIONAL_INPUT in inputs
+        self.filling = inputs.filling
+        self._inputs = inputs
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for request in requests:
             self._idle.put(request)
@@ -105,16 +112,14 @@ class OpenVinoBackend:
         self._free: Callable[[], object] = weakref.finalize(self, _drain, self._idle)
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
-        if self._takes_token_types:
-            inputs[OPTIONAL_INPUT] = np.zeros_like(input_ids)
+        inputs, rows = self._inputs.of(input_ids, attention_mask)
         request = self._idle.get()
         if request is None:
             self._idle.put(None)
             raise EngineLost("the model was closed")
         try:
             outputs = request.infer(inputs, share_inputs=True)
-            return np.array(outputs[0], dtype=np.float32)
+            return np.array(outputs[0][rows], dtype=np.float32)
         except MemoryError as error:
             raise EngineOverloaded("out of memory") from error
         except Exception as error:  # the binding turns what it does not know into anything

@@ -19,6 +19,7 @@ from worker.inference.cpus import plan_workers
 from worker.inference.packing_choice import choose_layout
 from worker.inference.torch_lanes import Cuda, DeviceLane, HostLane, Lane, Lanes
 from worker.inference.torch_layouts import Layout
+from worker.ports import Filling
 
 DTYPES: Final = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 OUT_OF_MEMORY: Final = ("not enough memory", "can't allocate memory", "out of memory")
@@ -107,14 +108,11 @@ def _on_cuda(folder: Path, model: Any, device: torch.device, *, lanes: int) -> T
 
 
 class TorchBackend:
-    """A model in eval mode (`worker.ports.Backend`); as many calls run at once as there are lanes.
-
-    `pads`: whether the padding of a micro-batch is computed, or left out before the first layer.
-    """
+    """A model in eval mode (`worker.ports.Backend`); as many calls run at once as there are lanes."""
 
     def __init__(self, layout: Layout, lanes: Sequence[Lane], *, device: torch.device) -> None:
         self.concurrency = len(lanes)
-        self.pads = layout.pads
+        self.filling = Filling.PADDED if layout.pads else Filling.EXACT
         self._layout: Layout | None = layout
         self._lanes = Lanes(lanes)
         self._device = device

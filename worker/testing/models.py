@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.errors import DeadReason, EngineFailed, EngineOverloaded, RecordError, Stage
-from worker.ports import InferenceStats, Inferred
+from worker.ports import Filling, InferenceStats, Inferred
 from worker.records import Encoded, ModelInfo, Prediction, Task
 
 
@@ -73,7 +73,7 @@ class StubBackend:
 
     labels: int = 3
     concurrency: int = 1
-    pads: bool = True
+    filling: Filling = Filling.PADDED
     overloaded_above: int | None = None
     poison_id: int | None = None
     poison_is_nan: bool = False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -12,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.onnx_file import write_onnx
 from tests.tiny_bert import Weights, checkpoint_folder, exported_folder, quantized_folder
 from worker.errors import EngineLost
 from worker.inference.activation import activate, energies
 from worker.inference.cpus import WorkerPlan
-from worker.ports import Backend
+from worker.ports import Backend, Filling
 from worker.records import Task
 from worker.testing import StubBackend
 
@@ -65,7 +68,21 @@ def openvino_backend(precision: str, weights: Weights = "float32") -> Backend:
         pytest.skip("this CPU does not compute in bfloat16")
     folder = quantized_folder() if precision == "int8" else exported_folder(weights)
     model = OpenVinoModel(folder / "openvino_model.xml")
-    return model.compile(precision=precision, plan=WorkerPlan(workers=2, threads=1))
+    backend = model.compile(precision=precision, plan=WorkerPlan(workers=2, threads=1))
+    assert backend.filling is Filling.ROWS
+    return backend
+
+
+def padding_backend() -> Backend:
+    """OpenVINO with a graph whose texts cannot share rows."""
+    from worker.inference.openvino_backend import OpenVinoModel
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        write_onnx(file, np.random.default_rng(2).normal(size=(LAST_ID + 1, 3)).astype(np.float32))
+        backend = OpenVinoModel(file).compile(precision="float32", plan=WorkerPlan(workers=2, threads=1))
+    assert backend.filling is Filling.PADDED
+    return backend
 
 
 BACKENDS: dict[str, Callable[[], Subject]] = {
@@ -73,6 +90,7 @@ BACKENDS: dict[str, Callable[[], Subject]] = {
     "torch float32": lambda: Subject(torch_backend("float32"), 1e-4),
     "torch float32, packed": lambda: Subject(packed_backend(), 1e-4),
     "torch bfloat16": lambda: Subject(torch_backend("bfloat16"), 0.02),
+    "openvino float32, padded": lambda: Subject(padding_backend(), 1e-4),
     "openvino float32": lambda: Subject(openvino_backend("float32"), 1e-4),
     "openvino bfloat16": lambda: Subject(openvino_backend("bfloat16"), 0.02),
     "openvino float32, weights stored as int8": lambda: Subject(openvino_backend("float32", "int8"), 1e-4),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tests.unit.inference.words import classify, engine, info
 from worker.errors import DeadReason, EngineFailed, EngineLost, ModelError, RecordError, Stage
 from worker.inference.engine import EngineOptions
-from worker.ports import Inferred
+from worker.ports import Filling, Inferred
 from worker.records import Encoded, Prediction, Task
 from worker.testing import FakeClock, StubBackend
 
@@ -134,7 +134,7 @@ def test_a_backend_that_leaves_padding_out_has_none_to_count() -> None:
     """Then as many tokens are computed as the texts have."""
     texts = [" ".join(["w1"] * n) for n in range(1, 40)]
 
-    stats = classify(engine(StubBackend(pads=False)), texts).stats
+    stats = classify(engine(StubBackend(filling=Filling.EXACT)), texts).stats
 
     assert stats.real_tokens == stats.padded_tokens
 
