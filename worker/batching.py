@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from worker.errors import RecordError
-from worker.records import Encoded, Found, Membership, Offsets, Record, TopicPartition
+from worker.records import Encoded, Found, Membership, Offsets, Record, TopicPartition, immutable
 
 
 class CloseReason(StrEnum):
@@ -36,7 +36,7 @@ class BatchPolicy:
     max_delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Gathered:
     """One record on its way: tokenized, or with the reason why it is dead already.
 

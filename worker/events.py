@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.enriched import ENRICHED_SCHEMA, ENRICHED_TYPE
@@ -22,7 +24,10 @@ from schemas.review import REVIEW_SCHEMA, REVIEW_TYPE
 from worker.errors import RecordError
 from worker.records import Decision, Destination, Found, Header, ModelInfo, Outgoing, Prediction, Record
 
-CONTENT_TYPE = b"application/json"
+VERSION_HEADER: Header = ("ce_specversion", b"1.0")
+ENRICHED_TYPE_HEADER: Header = ("ce_type", ENRICHED_TYPE.encode())
+REVIEW_TYPE_HEADER: Header = ("ce_type", REVIEW_TYPE.encode())
+CONTENT_TYPE_HEADER: Header = ("content-type", b"application/json")
 REPLACED = frozenset({*EVENT_HEADERS, "ce_dataschema", "ce_datacontenttype"})  # the last two describe the old data
 TRACE_HEADERS = frozenset({"traceparent", "tracestate"})
 YEAR_10000_MS = 253_402_300_800_000  # a producer may write any number as a timestamp; RFC 3339 ends here
@@ -43,17 +48,27 @@ class Provenance:
         return f"/emostream/{self.group}".encode()
 
 
+def rounded(scores: NDArray[np.floating]) -> list[list[float]]:
+    """The scores of a wave [texts, labels] as events show them: of all texts at once, in a tenth of the time."""
+    shown: list[list[float]] = np.round(scores.astype(np.float64), 6).tolist()
+    return shown
+
+
 def fields(
-    *, found: Found, prediction: Prediction, decision: Decision, provenance: Provenance, processed_at: str
+    *,
+    found: Found,
+    prediction: Prediction,
+    scores: Sequence[float],
+    decision: Decision,
+    provenance: Provenance,
+    processed_at: str,
 ) -> dict[str, Any]:
     """What output events, review events and the lines of `classify` share, in the contract's order."""
     model = provenance.model
     return {
         "labels": decision.labels,
         "confidence": round(decision.confidence, 6),
-        "scores": {
-            label: round(score, 6) for label, score in zip(model.labels, prediction.scores.tolist(), strict=True)
-        },
+        "scores": dict(zip(model.labels, scores, strict=True)),
         "model": {"name": model.name, "revision": model.revision, "task": model.task},
         "policy": _policy(provenance.policy, decision),
         "audit_probability": decision.audit_probability,
@@ -78,6 +93,7 @@ class EventRenderer:
         """`frames`: what stands before the events of a topic (worker.registry.wire)."""
         self._provenance = provenance
         self._frames = frames or {}
+        self._source_header: Header = ("ce_source", provenance.event_source)
 
     def event(
         self,
@@ -86,37 +102,48 @@ class EventRenderer:
         record: Record,
         found: Found,
         prediction: Prediction,
+        scores: Sequence[float],
         decision: Decision,
         processed_at: str,
     ) -> Outgoing:
-        """An enriched event (output topic) or a review event with its reasons (review topic)."""
-        review = destination is Destination.REVIEW
+        """An enriched event (output topic) or a review event with its reasons (review topic).
+
+        `scores`: those of the prediction as `rounded` gives them.
+        """
+        identity = record.id
         body: dict[str, Any] = {
-            "schema": REVIEW_SCHEMA if review else ENRICHED_SCHEMA,
-            "id": record.id,
+            "schema": ENRICHED_SCHEMA,
+            "id": identity,
             "source": _source(record),
             "outcome": decision.outcome,
         }
-        if review:
+        type_header = ENRICHED_TYPE_HEADER
+        if destination is Destination.REVIEW:
+            body["schema"] = REVIEW_SCHEMA
             body["reasons"] = decision.reasons
+            type_header = REVIEW_TYPE_HEADER
         body |= fields(
             found=found,
             prediction=prediction,
+            scores=scores,
             decision=decision,
             provenance=self._provenance,
             processed_at=processed_at,
         )
-        ours: tuple[Header, ...] = (
-            ("ce_specversion", b"1.0"),
-            ("ce_id", record.id.encode()),
-            ("ce_source", self._provenance.event_source),
-            ("ce_type", (REVIEW_TYPE if review else ENRICHED_TYPE).encode()),
+        headers: tuple[Header, ...] = (
+            VERSION_HEADER,
+            ("ce_id", identity.encode()),
+            self._source_header,
+            type_header,
             ("ce_time", processed_at.encode()),
-            ("content-type", CONTENT_TYPE),
+            CONTENT_TYPE_HEADER,
         )
-        passed = tuple(header for header in record.headers if header[0].lower() not in REPLACED)
-        value = self._frames.get(destination, b"") + orjson.dumps(body)
-        return Outgoing(destination, record.key, value, passed + ours, record)
+        if record.headers:
+            headers = (*(header for header in record.headers if header[0].lower() not in REPLACED), *headers)
+        value = orjson.dumps(body)
+        if self._frames:
+            value = self._frames.get(destination, b"") + value
+        return Outgoing(destination, record.key, value, headers, record)
 
     def dead_letter(self, record: Record, error: RecordError) -> Outgoing:
         """The record as it came, byte for byte, with headers that say what was wrong with it."""

@@ -71,12 +71,14 @@ class LineRenderer(EventRenderer):
         record: Record,
         found: Found,
         prediction: Prediction,
+        scores: Sequence[float],
         decision: Decision,
         processed_at: str,
     ) -> Outgoing:
         shared = fields(
             found=found,
             prediction=prediction,
+            scores=scores,
             decision=decision,
             provenance=self._line_provenance,
             processed_at=processed_at,

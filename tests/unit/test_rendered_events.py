@@ -18,7 +18,7 @@ from schemas.review import Reason, ReviewEvent
 from tests.bad_inputs import BAD_JSON, GOOD_CLOUDEVENTS, MAX_VALUE_BYTES, ODD_JSON, ODD_TEXT, POINTER, Input
 from worker.decision.policy import reference, rule_for
 from worker.errors import RecordError
-from worker.events import EventRenderer, Provenance
+from worker.events import EventRenderer, Provenance, rounded
 from worker.intake import InputFormat, Intake
 from worker.records import Decision, Destination, Found, Header, ModelInfo, Outcome, Outgoing, Prediction, Record, Task
 
@@ -67,6 +67,7 @@ def rendered(
         record=record,
         found=found or Found("fine", b'{"text": "fine"}'),
         prediction=Prediction(SCORES, EXAMPLE.tokens, truncated=False),
+        scores=rounded(SCORES[None])[0],
         decision=decision,
         processed_at=NOW,
     )
@@ -170,6 +171,7 @@ def test_a_frame_stands_before_the_events_of_its_topic(destination: Destination,
         "record": record_of(b"{}"),
         "found": Found("fine", b'{"text": "fine"}'),
         "prediction": Prediction(SCORES, 3, False),
+        "scores": rounded(SCORES[None])[0],
         "decision": ACCEPTED,
         "processed_at": NOW,
     }
