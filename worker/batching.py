@@ -110,7 +110,7 @@ class WaveBuilder:
     def due(self, now: float, *, idle: bool, draining: bool) -> CloseReason | None:
         """Why a wave should be closed now, or None to keep gathering.
 
-        `idle`: nothing is being inferred or published, so that waiting would gain nothing.
+        `idle`: the model has nothing to do, so that waiting would gain nothing.
         """
         if not self._waiting:
             return None

@@ -27,6 +27,7 @@ class Handover(Protocol[Handed]):
     def idle(self) -> bool: ...
     @property
     def has_room(self) -> bool: ...
+    def wait_until_idle(self, timeout_s: float) -> None: ...
     def check(self) -> None: ...
     def start(self) -> None: ...
     def stop(self, deadline: Deadline) -> bool: ...
@@ -78,6 +79,13 @@ class Lane(Generic[Item]):
         """Whether `offer` would be taken."""
         with self._changed:
             return not self._stopping and len(self._line) < self._room
+
+    def wait_until_idle(self, timeout_s: float) -> None:
+        """Block until the lane is idle, dead or stopped, or the time is up."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._stopping or self._failure is not None or not (self._in_work or self._line), timeout_s
+            )
 
     def check(self) -> None:
         """Raise ThreadDied when the thread has ended without being asked to, with its failure as the cause."""

@@ -23,12 +23,16 @@ from worker.clock import Clock, Deadline
 from worker.dead_letter_limit import DeadLetterLimit
 from worker.errors import BrokerError, DrainTimeout, EmostreamError, Fenced, OutcomeUnknown, PublishFailed
 from worker.lane import Handover
+from worker.pace import Pace
 from worker.pipeline import Pipeline, Processed, ScoredWave
 from worker.ports import Publisher, Source
 from worker.records import Offsets, TopicPartition
 from worker.stopping import Stop
 
 POLL_S = 0.2
+# A poll costs about a millisecond, however little it brings.
+BREATH_S = 0.008
+FEW = 0.25  # of a whole wave
 CAUGHT_UP_CHECK_S = 0.5
 
 
@@ -118,6 +122,10 @@ class Pump:
         self._publishing = lanes("publishing", self._publish)
         self._inference = lanes("inference", self._infer)
         self._caught_up_check_at = 0.0
+        self._few = batch.max_messages * FEW
+        self._polled_few = False
+        self._pace = Pace()
+        self._publishing_since = 0.0
 
     def run(self, *, stop: Stop, drain_timeout_s: float, until: Offsets | None = None) -> None:
         """Work until `stop` is requested or everything up to `until` is committed; then drain.
@@ -140,7 +148,9 @@ class Pump:
         return all([self._inference.stop(deadline), self._publishing.stop(deadline)])
 
     def turn(self, *, draining: bool = False) -> None:
-        """One turn of the loop. Blocks in the source's poll only."""
+        """One turn of the loop. Blocks in the source's poll, or a few milliseconds for the lanes."""
+        if not draining:
+            self._breathe()
         self._poll(draining=draining)
         self._settle()
         self._close_waves(draining=draining)
@@ -148,13 +158,23 @@ class Pump:
         self._publishing.check()
         self._report()
 
+    def _breathe(self) -> None:
+        """Where few records come, and those that are here cannot go on yet, leave more to come with the next poll."""
+        if not self._polled_few or not self._builder:
+            return
+        if not self._inference.idle:
+            self._inference.wait_until_idle(BREATH_S)
+        elif not self._publishing.idle:
+            until_closed_s = self._close_at() - self._clock.monotonic()
+            self._publishing.wait_until_idle(max(0.0, min(BREATH_S, until_closed_s)))
+
     def _poll(self, *, draining: bool) -> None:
         if draining or self._rewind_wanted or self._builder.full:
             self._source.pause()
         else:
             self._source.resume()
-        due_s = self._builder.seconds_until_due(self._clock.monotonic())
-        polled = self._source.poll(timeout_s=POLL_S if due_s is None else min(POLL_S, due_s))
+        polled = self._source.poll(timeout_s=self._patience_s(self._clock.monotonic()))
+        self._polled_few = len(polled.records) < self._few
         if polled.rebalanced:
             self._observer.rebalanced()
             self._forget()
@@ -164,6 +184,15 @@ class Pump:
             self._run.outstanding += len(polled.records)
             for topic, count in Counter(record.topic for record in polled.records).items():
                 self._observer.consumed(topic, count)
+
+    def _patience_s(self, now: float) -> float:
+        """How long to wait for records: until the ones that are here are to go on."""
+        due_s = self._builder.seconds_until_due(now)
+        if due_s is None:
+            return POLL_S
+        if self._inference.idle and not self._publishing.idle:
+            due_s = min(due_s, max(0.0, self._close_at() - now))
+        return min(POLL_S, due_s)
 
     def _look_at_notes(self, partitions: set[TopicPartition]) -> None:
         """What was counted where these partitions go on, told before any of their records can be published."""
@@ -194,6 +223,9 @@ class Pump:
             self._source.acknowledge(published.processed.publication)
             self._run.outstanding -= len(published.processed.wave.items)
             self._run.handed_over.popleft()
+        processed = published.processed
+        publish_s = processed.decide_s + published.ended_at - published.began_at
+        self._pace.observe(infer_s=processed.infer_s, publish_s=publish_s)
         self._observer.published(published)
 
     def _forget(self) -> None:
@@ -217,8 +249,14 @@ class Pump:
     def _reason_to_close(self, now: float, *, draining: bool) -> CloseReason | None:
         """A whole wave may wait in line; a part of one goes on growing for as long as the model is busy."""
         free = self._inference.idle
-        reason = self._builder.due(now, idle=free and self._publishing.idle, draining=draining)
+        reason = self._builder.due(now, idle=free and now >= self._close_at(), draining=draining)
         return reason if free or reason in (CloseReason.MESSAGES, CloseReason.TOKENS) else None
+
+    def _close_at(self) -> float:
+        """From when on an idle model takes a part of a wave: as it is done with it, the brokers should be free."""
+        if self._publishing.idle:
+            return float("-inf")
+        return self._pace.close_at(self._publishing_since) if self._publishing.has_room else float("inf")
 
     def _infer(self, item: WorkItem) -> None:
         """On the inference lane."""
@@ -235,6 +273,7 @@ class Pump:
     def _publish(self, handed: tuple[WorkItem, ScoredWave]) -> None:
         """On the publishing lane. Voids the run before anything after a failed wave can be published."""
         item, scored = handed
+        self._publishing_since = self._clock.monotonic()
         if item.run.void:
             scored.trace.dropped("redone")
             return

@@ -31,6 +31,22 @@ def test_a_lane_has_room_for_one_in_work_and_one_waiting() -> None:
     assert lane.stop(Deadline.after(5, CLOCK))
 
 
+def test_waiting_for_a_lane_ends_as_it_is_done() -> None:
+    """Or as the time is up, or as it is stopped: whoever waits is never left behind."""
+    release = threading.Event()
+    lane = Lane("test", lambda _: release.wait(5), CLOCK)
+    lane.start()
+    lane.offer(1)
+
+    lane.wait_until_idle(0.01)
+    assert not lane.idle
+    threading.Timer(0.05, release.set).start()
+    lane.wait_until_idle(5)
+    assert lane.idle
+    lane.stop(Deadline.after(5, CLOCK))
+    lane.wait_until_idle(5)
+
+
 def test_items_are_worked_on_in_order() -> None:
     """What is put first is done first."""
     done: list[int] = []

@@ -32,7 +32,7 @@ from worker.ports import Inferred
 from worker.pump import Pump
 from worker.records import Encoded, Publication, TopicPartition
 from worker.stopping import Stop
-from worker.testing import FakeBroker, FakePublisher, FakeSource, Fault, StubClassifier
+from worker.testing import FakeBroker, FakePublisher, FakeSource, Fault, InlineLane, StubClassifier
 
 VALUES = st.lists(st.sampled_from([b"good", b"better", b"", None, b"poison"]), max_size=40)
 FAULTS = st.lists(st.sampled_from(list(Fault)), max_size=12)
@@ -148,6 +148,48 @@ def test_a_refusal_by_the_broker_ends_the_worker() -> None:
 
     with pytest.raises(BrokerRefused):
         pump.run(stop=Stop(), drain_timeout_s=5)
+
+
+class Occupied(InlineLane[Any]):
+    """A lane that works at once, until it is told to be busy: then it takes one item and keeps it."""
+
+    busy = False
+
+    @property
+    def idle(self) -> bool:
+        return not self.busy
+
+    def put(self, item: Any) -> None:
+        if not self.busy:
+            super().put(item)
+
+
+def test_while_a_wave_is_published_the_next_one_is_closed_just_in_time() -> None:
+    """Publishing takes 10 ms here and the model none: what comes before that is gathered, and not closed to wait."""
+
+    class Taking10ms(FakePublisher):
+        def publish(self, publication: Publication) -> None:
+            CLOCK.advance(0.010)
+            super().publish(publication)
+
+    made: dict[str, Occupied] = {}
+
+    def lane(name: str, work: Any) -> Occupied:
+        return made.setdefault(name, Occupied(name, work))
+
+    broker = broker_with([b"text"], partitions=1)
+    pump = pump_of(source_of(broker), Taking10ms(broker, group=GROUP, topics=TOPICS), lanes=lane)
+    for _ in range(3):
+        pump.turn()
+    assert len(outcome_ids(broker)) == 1
+    made["publishing"].busy = True
+    began = pump._publishing_since = CLOCK.monotonic()
+    broker.append(TopicPartition(INPUT, 0), key=None, value=b"another")
+
+    pump.turn()
+    assert (1, began) == (len(pump._builder), CLOCK.monotonic())
+    pump.turn()  # in which the source waits for records for as long as it is told
+    assert (0, 0.010) == (len(pump._builder), round(CLOCK.monotonic() - began, 6))
 
 
 def test_the_source_is_paused_while_a_whole_wave_waits() -> None:

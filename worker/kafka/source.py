@@ -34,7 +34,8 @@ from worker.records import Membership, Offsets, Publication, Record, TopicPartit
 log = structlog.get_logger(__name__)
 
 JOINING_POLL_MS = 1_000
-SHORTEST_POLL_MS = 20
+SETTLING_POLL_MS = 20
+SHORTEST_POLL_MS = 5
 SETTLE_BUDGET_S = 0.5
 FAILURES_BEFORE_NEW_CONSUMER = 20
 # without brokers a new consumer is no better, and its join waits until the session of the old one has ended
@@ -189,7 +190,7 @@ class KafkaSource:
         if stable_identity(membership) is None:
             return JOINING_POLL_MS
         if self._unsettled and not self._awaiting_rewind:
-            return SHORTEST_POLL_MS
+            return SETTLING_POLL_MS
         return max(SHORTEST_POLL_MS, round(timeout_s * 1000))
 
     def _judge(self, consumer: Any, before: Any, batches: Mapping[ClientPartition, Iterable[Any]]) -> Polled:
