@@ -31,6 +31,7 @@ PARTS: dict[str, Callable[[Plan, Console], dict[str, Any]]] = {
     "scaling": scaling.run,
 }
 MEMORY = "memory"
+WITHOUT_A_CLOCK = ("batching",)
 TABLES: dict[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
     "engine": engine.tables,
     "batching": batching.tables,
@@ -108,7 +109,7 @@ def all_tables(everything: Mapping[str, Any]) -> dict[str, str]:
     tables: dict[str, str] = {}
     for part in [part for part in TABLES if part in everything]:
         tables |= TABLES[part](everything[part])
-        if "machine" in everything[part]:
+        if "machine" in everything[part] and part not in WITHOUT_A_CLOCK:
             tables[f"machine of {part}"] = f"{in_words(everything[part]['machine'])}."
     return {**tables, **cost_tables.tables(everything)}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from tests.benchmarks.environments import ENVIRONMENTS
@@ -23,7 +24,8 @@ from tests.benchmarks.figures import markdown
 from tests.benchmarks.plan import Plan
 from tests.benchmarks.texts import distinct
 from worker.inference.checkpoint import read_checkpoint
-from worker.inference.packing import PackingLimits, pack, padded_tokens
+from worker.inference.packing import Indices, PackingLimits, pack, padded_tokens
+from worker.inference.rows import pack_rows, row_tokens
 from worker.inference.sources import resolve
 from worker.records import Encoded
 
@@ -32,6 +34,13 @@ MOST_ELEMENTS, MOST_WEIGHT = 32, 2_000
 WAVE = 512
 WORKER = PackingLimits(max_batch_tokens=1024, max_batch_size=256)
 """What the engine packs by on a CPU unless told otherwise."""
+
+Packer = Callable[[NDArray[np.int64], PackingLimits], list[Indices]]
+OURS: dict[str, tuple[Packer, Callable[[NDArray[np.int64]], int]]] = {
+    "rows": (pack_rows, row_tokens),
+    "padded": (pack, padded_tokens),
+}
+"""Texts that share rows, and what is done with a model in which they cannot."""
 
 
 def drawn(draw: Callable[[random.Random], float]) -> list[int]:
@@ -62,23 +71,26 @@ def run(plan: Plan, console: Console) -> dict[str, Any]:
     theirs = None if "beam" in plan.missing else by_beam(cases)
     found = []
     for index, case in enumerate(cases):
-        ours = padding_of([batch for window in case["windows"] for batch in packed(window, limits)])
         beams = None if theirs is None else padding_of(theirs[index])
-        found.append({"lengths": case["lengths"], "window": case["window"], "beam": beams, "emostream": ours})
+        ours = {name: ours_of(name, case["windows"], limits) for name in OURS}
+        found.append({"lengths": case["lengths"], "window": case["window"], "beam": beams, **ours})
         console.print(f"{case['lengths']}, window {case['window']}: Beam {beams}, emostream {ours}")
     ordinary = {f"windows of {window}": ordinary_text(window) for window in (128, WAVE, 2048)}
     console.print(f"ordinary text: {ordinary}")
     return {"limits": [MOST_ELEMENTS, MOST_WEIGHT], "cases": found, "ordinary": ordinary}
 
 
-def packed(lengths: Sequence[int], limits: PackingLimits) -> list[list[int]]:
-    each = np.asarray(lengths)
-    return [each[batch].tolist() for batch in pack(lengths, limits)]
+def ours_of(name: str, windows: Sequence[Sequence[int]], limits: PackingLimits) -> dict[str, float]:
+    packer, computed = OURS[name]
+    each = [np.asarray(window) for window in windows]
+    return padding_of([lengths[batch].tolist() for lengths in each for batch in packer(lengths, limits)], computed)
 
 
-def padding_of(batches: Sequence[Sequence[int]]) -> dict[str, float]:
-    """Padded over real tokens, how many batches, and the most padded tokens of one."""
-    padded = [padded_tokens(np.asarray(batch)) for batch in batches]
+def padding_of(
+    batches: Sequence[Sequence[int]], computed: Callable[[NDArray[np.int64]], int] = padded_tokens
+) -> dict[str, float]:
+    """Computed over real tokens, how many batches, and the most computed tokens of one."""
+    padded = [computed(np.asarray(batch)) for batch in batches]
     real = sum(sum(batch) for batch in batches)
     return {"ratio": round(sum(padded) / real, 4), "batches": len(batches), "largest": max(padded)}
 
@@ -98,8 +110,7 @@ def ordinary_text(window: int) -> dict[str, float]:
     """Real texts under the worker's own limits."""
     encoder = read_checkpoint(resolve("builtin:emotion").folder).text_encoder()
     lengths = [item.tokens for item in encoder.encode(distinct(ELEMENTS)) if isinstance(item, Encoded)]
-    batches = [batch for each in _windows(lengths, window) for batch in packed(each, WORKER)]
-    return padding_of(batches)
+    return ours_of("rows", _windows(lengths, window), WORKER)
 
 
 def _windows(lengths: Sequence[int], size: int) -> list[list[int]]:
@@ -111,11 +122,14 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
     rows = []
     for case in measured["cases"]:
         window = "all 10 000" if case["window"] == ELEMENTS else str(case["window"])
-        both = [case["beam"], case["emostream"]]
-        shown = ["not measured" if each is None else f"{each['ratio']:.3f}" for each in both]
-        counts = ["" if each is None else f"{each['batches']} ({each['largest']})" for each in both]
+        all_three = [case["beam"], case["rows"], case["padded"]]
+        shown = ["not measured" if each is None else f"{each['ratio']:.3f}" for each in all_three]
+        counts = ["" if each is None else f"{each['batches']} ({each['largest']})" for each in all_three]
         rows.append((case["lengths"], window, *shown, *counts))
-    columns = ("lengths", "window", "Beam", "emostream", "batches (largest) of Beam", "of emostream")
+    columns = (
+        *("lengths", "window", "Beam", "emostream", "padded only"),
+        *("batches (largest) of Beam", "of emostream", "padded only"),
+    )
     ordinary = [
         (name, f"{each['ratio']:.3f}", str(each["batches"]), str(each["largest"]))
         for name, each in measured["ordinary"].items()

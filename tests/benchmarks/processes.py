@@ -57,7 +57,8 @@ def attempt(found: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> str
 def named(name: str, found: Mapping[str, Any]) -> str:
     """A contender as the tables have it: with its failed rounds, if there were any."""
     failures = found.get("failures", [])
-    return f"{name} ({len(failures)} rounds failed: {failures[-1]})" if failures else name
+    rounds = "one round" if len(failures) == 1 else f"{len(failures)} rounds"
+    return f"{name} ({rounds} failed: {failures[-1]})" if failures else name
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ class Contender:
             if self.poll():
                 raise ContenderFailed(f"ended too early: {self.last_line()}")
             if time.monotonic() > deadline:
-                raise ContenderFailed(f"not done within {timeout_s:.0f} s: {self.last_line()}")
+                raise ContenderFailed(f"not done within {timeout_s:.0f} s")
             time.sleep(every_s)
 
     def wait(self, *, timeout_s: float) -> Taken:

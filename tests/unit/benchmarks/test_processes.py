@@ -52,7 +52,7 @@ def test_a_failed_round_is_kept_and_the_next_one_counts() -> None:
     told = [attempt(found, fails), attempt(found, lambda: {"per_s": 7.0})]
 
     assert ["failed: once", "per_s 7"] == told
-    assert ([{"per_s": 7.0}], "it (1 rounds failed: once)") == (found["rounds"], named("it", found))
+    assert ([{"per_s": 7.0}], "it (one round failed: once)") == (found["rounds"], named("it", found))
 
 
 def test_a_contender_that_keeps_failing_is_left_alone() -> None:

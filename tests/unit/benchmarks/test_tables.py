@@ -57,7 +57,7 @@ def test_an_engine_is_shown_with_its_share_of_the_peak_in_its_own_arithmetic() -
 
     assert "| emostream, openvino bfloat16 | 1 000 (1 000-1 000) | 10.0 | 40% | 1.020 | 200 | 300 |" in table
     assert f"| {engine.ANCHOR} | 100 (100-100) | 1.00 | 10% |  | 2 000 | 900 |" in table
-    assert "| broken (1 rounds failed: ended: no) | not measured |" in table
+    assert "| broken (one round failed: ended: no) | not measured |" in table
 
 
 def test_costs_of_many_machines_come_from_both_parts() -> None:
@@ -74,7 +74,7 @@ def test_end_to_end_shows_ratios_costs_and_who_failed() -> None:
     tables = end_to_end.tables(_end_to_end())
 
     assert "| 1 000 | 600 (500-700) | 6.00 | 1.00 | 300 | 100 | 200 |" in tables["end-to-end"]
-    assert "| odd (1 rounds failed: ended: no) | ? | not measured |" in tables["end-to-end"]
+    assert "| odd (one round failed: ended: no) | ? | not measured |" in tables["end-to-end"]
     assert "| a model | 600 (500-700) | 750 (750-750) | 80.0% |" in tables["engine-share"]
     assert "| 1.40 |" in tables["repeated"]
 
