@@ -53,7 +53,7 @@ class InferenceSettings(Section):
 
     max_batch_tokens: Annotated[int, Field(ge=16, le=4_194_304)] | Literal["auto"] = key(
         "auto",
-        "Tokens of one forward pass, with padding. auto probes at warm-up; set it when other programs share the GPU's memory.",
+        "Tokens of one pass, with padding. auto probes at warm-up; set it when other programs share the GPU's memory.",
         unit="tokens",
     )
     max_batch_size: int = key(
