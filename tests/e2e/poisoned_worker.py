@@ -13,6 +13,7 @@ import numpy as np
 
 from worker.cli import app
 from worker.inference.openvino_backend import OpenVinoBackend
+from worker.inference.openvino_inputs import ModelInputs
 from worker.inference.tokenization import TextEncoder
 
 
@@ -28,7 +29,7 @@ class PoisonedRequest:
 
     def infer(self, inputs: dict[str, Any], **options: Any) -> Any:
         PoisonedRequest.passes += 1
-        poisoned = (inputs["input_ids"] == self.poison_id).any(axis=1)
+        poisoned = self._poisoned_slots(inputs)
         if poisoned.any() and self.kind == "raises":
             raise RuntimeError("Exception from src/core.cpp:1\nno such operation")
         if poisoned.any() and self.kind == "memory":
@@ -38,6 +39,12 @@ class PoisonedRequest:
         logits[poisoned] = np.nan
         return [logits]
 
+    def _poisoned_slots(self, inputs: dict[str, Any]) -> Any:
+        """Which rows of the logits are those of texts with the word; texts share rows of the input."""
+        texts = inputs["segment_ids"]
+        with_word = np.unique(texts[inputs["input_ids"] == self.poison_id])
+        return np.isin(np.take_along_axis(texts, inputs["first_tokens"], axis=1), with_word).reshape(-1)
+
 
 def poison(kind: str, word: str) -> None:
     """From now on every OpenVINO model fails so on texts with the word, which must be one token."""
@@ -45,7 +52,7 @@ def poison(kind: str, word: str) -> None:
     made = OpenVinoBackend.__init__
     read = TextEncoder.__init__
 
-    def with_poison(self: OpenVinoBackend, requests: list[Any], inputs: frozenset[str]) -> None:
+    def with_poison(self: OpenVinoBackend, requests: list[Any], inputs: ModelInputs) -> None:
         made(self, [PoisonedRequest(request) for request in requests], inputs)
 
     def knowing_the_word(self: TextEncoder, tokenizer: Any, **options: Any) -> None:
