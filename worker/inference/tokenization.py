@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
+from typing import Final
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from worker.errors import DeadReason, RecordError, Stage
 from worker.records import Encoded
+
+PANIC: Final = "PanicException"  # of pyo3, which offers no name to import
 
 
 class TextEncoder:
@@ -28,16 +31,25 @@ class TextEncoder:
     def encode(self, texts: Sequence[str]) -> list[Encoded | RecordError]:
         """Token ids of every text, in order; a text that the tokenizer refuses costs its neighbours nothing."""
         try:
-            encodings = self._tokenizer.encode_batch_fast(list(texts))
+            encodings = self._tokenized(texts)
         except Exception:  # noqa: BLE001 - the tokenizer raises bare Exception, and does not say which text it was
             return [self._encode_alone(text) for text in texts]
         return self._encoded(encodings)
 
     def _encode_alone(self, text: str) -> Encoded | RecordError:
         try:
-            return self._encoded(self._tokenizer.encode_batch_fast([text]))[0]
+            return self._encoded(self._tokenized([text]))[0]
         except Exception as error:  # noqa: BLE001 - as above
             return _refused(f"the tokenizer refuses this text ({type(error).__name__})")
+
+    def _tokenized(self, texts: Sequence[str]) -> Sequence[Encoding]:
+        """Raises Exception, also where the tokenizer panics: a damaged one does, with what is no Exception."""
+        try:
+            return self._tokenizer.encode_batch_fast(list(texts))
+        except BaseException as error:
+            if type(error).__name__ == PANIC:
+                raise RuntimeError(PANIC) from None
+            raise
 
     def _encoded(self, encodings: Sequence[Encoding]) -> list[Encoded | RecordError]:
         """Of all texts at once: an array made of each list of ids alone takes three times as long."""

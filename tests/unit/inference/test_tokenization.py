@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
+
 import pytest
+from tokenizers import Tokenizer
 
 from tests.unit.inference.words import tokenizer
 from worker.errors import DeadReason, RecordError
@@ -53,6 +56,17 @@ def test_text_without_a_token() -> None:
     (refused,) = TextEncoder(bare, max_length=6).encode([" "])
 
     assert isinstance(refused, RecordError)
+
+
+def test_a_damaged_tokenizer_that_panics() -> None:
+    """A special token that its template asks for and nobody describes: an error for each text, not the worker's end."""
+    described = json.loads(tokenizer().to_str())
+    described["post_processor"]["special_tokens"]["[ODD]"] = described["post_processor"]["special_tokens"].pop("[SEP]")
+    damaged = Tokenizer.from_str(json.dumps(described))
+
+    refused = TextEncoder(damaged, max_length=6).encode(["w1", "w2 w3"])
+
+    assert [DeadReason.TOKENIZATION_FAILED] * 2 == [each.reason for each in refused if isinstance(each, RecordError)]
 
 
 def test_nothing_to_encode() -> None:
