@@ -85,6 +85,7 @@ def zombie(ground: Ground, *options: str, client: str = "kafka-python") -> Trial
     ):
         worker = stopped.start()
         worker.wait_for("publish.waits", times=2)
+        worker.wait_for("wave.published")
         worker.signal(signal.SIGSTOP)
         heir = heirs.start("--until-caught-up")
         trial.noted["heir"] = heir.wait(120)
