@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, starmap
 from typing import NamedTuple
 
 from schemas.fields import render_time
@@ -262,7 +262,7 @@ class Pipeline:
             for scores, prediction in zip(decided.scores, predictions, strict=True)
         ]
         shown = rounded(decided.scores)
-        return list(map(Judged, calibrated, decided.decisions, shown)), decided.drift
+        return list(starmap(Judged, zip(calibrated, decided.decisions, shown, strict=True))), decided.drift
 
     def _outcome(
         self, item: Gathered, judged: Judged | RecordError, *, processed_at: str, trace: Sequence[Header]

@@ -172,7 +172,10 @@ class Classifier(Protocol):
 
 
 class Filling(Enum):
-    """What a forward pass computes beside real tokens, and so which texts should share one."""
+    """What a forward pass computes beside real tokens, and so which texts should share one.
+
+    With `ROWS` the backend lays texts as `worker.inference.rows.lay` does: passes are packed and counted by it.
+    """
 
     PADDED = "every text as long as the longest"
     ROWS = "texts share rows"

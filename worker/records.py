@@ -1,6 +1,6 @@
 """The words everything else is written in: what is read, what was found in it, and what goes out.
 
-Plain frozen data. Nothing here does I/O or knows of Kafka clients, models or settings.
+Plain data that nobody changes. Nothing here does I/O or knows of Kafka clients, models or settings.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ Kind = TypeVar("Kind")
 def immutable(kind: type[Kind]) -> type[Kind]:
     """A dataclass of which several are made for each record: the type checker holds it frozen.
 
-    While running it is not: a frozen one sets every field through `object`, which takes four times as long.
+    While running it is not, nor can it be hashed: a frozen one sets every field through `object`, which takes four
+    times as long.
     """
     return dataclass(slots=True)(kind)
 

@@ -1,7 +1,7 @@
 """Token ids to logits: packs, runs micro-batches on the backend's worker threads, and copes with what fails.
 
-Owns the padded-token budget, which only shrinks: what was too much once is not tried again. Knows nothing of texts or
-probabilities.
+Owns the budget of computed tokens, which only shrinks: what was too much once is not tried again. Knows nothing of
+texts or probabilities.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ COMPUTED: Final[Mapping[Filling, Callable[[NDArray[np.int64]], int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class PassCounts:
-    """What forward passes cost, in counts; those that failed included."""
+    """What forward passes cost, in counts; those that failed included. `padded_tokens`: computed, padding and all."""
 
     passes: int = 0
     real_tokens: int = 0
@@ -73,7 +73,7 @@ class ForwardPasses:
         return self._limits
 
     def use_budget(self, max_batch_tokens: int) -> None:
-        """Take another padded-token budget, as found at warm-up."""
+        """Take another budget of computed tokens, as found at warm-up."""
         with self._lock:
             self._limits = replace(self._limits, max_batch_tokens=max_batch_tokens)
 
@@ -158,7 +158,9 @@ class _Request:
 
     def _solve_smaller(self, batch: Indices, lengths: NDArray[np.int64], cost: PassCounts) -> PassCounts:
         limits = self._smaller(cost.padded_tokens)
-        parts = [batch[part] for part in PACKERS[self._backend.filling](lengths, limits)] if batch.size > 1 else []
+        parts = [batch[part] for part in PACKERS[self._backend.filling](lengths, limits)]
+        if len(parts) == 1:  # widths are rounded up, so half of what a few short texts compute may still hold them all
+            parts = _halves(batch)
         cost = self._solve_parts(batch, parts, cost, f"{lengths.max()} tokens do not fit in memory")
         if not any(isinstance(self.rows[int(index)], RecordError) for index in batch):
             self._shrink(limits)

@@ -13,6 +13,8 @@ import numpy as np
 
 SEQUENCE_AXIS: Final = 1
 HIDDEN_RANK: Final = 3
+ATTENTION: Final = "ScaledDotProductAttention"
+MASK_INPUT: Final = 3
 
 Edges = dict[int, int]
 """Of a node's inputs those that carry positions, by index, with the axis on which they stand."""
@@ -81,22 +83,31 @@ def _reshape(node: Any, axis: int) -> Edges | None:
 
 def _attention(node: Any, axis: int) -> Edges | None:
     """Queries, and the mask's rows where it has one for each query; keys and values are needed in full."""
-    rank = node.get_output_partial_shape(0).rank.get_length()
-    if axis != rank - 2 or node.get_attributes()["causal"]:
+    if not attends_over(node, axis):
         return None
     edges = {0: axis}
-    if node.get_input_size() > 3:
-        mask = node.get_input_partial_shape(3)
+    if node.get_input_size() > MASK_INPUT:
+        mask = node.get_input_partial_shape(MASK_INPUT)
         rows = mask.rank.get_length() - 2
         if rows >= 0 and not (mask[rows].is_static and mask[rows].get_length() == 1):
-            edges[3] = rows
+            edges[MASK_INPUT] = rows
     return edges
+
+
+def attends_over(node: Any, axis: int) -> bool:
+    """Whether this attention's queries stand on `axis` of its output, and a mask alone says what they attend to."""
+    return axis == node.get_output_partial_shape(0).rank.get_length() - 2 and not node.get_attributes()["causal"]
+
+
+def source(node: Any, index: int) -> Any:
+    """The node that makes an input."""
+    return node.input(index).get_source_output().get_node()
 
 
 def constant(node: Any, index: int) -> Any:
     """The values of an input that is a constant, else None."""
-    source = node.input(index).get_source_output().get_node()
-    return source.get_data() if source.get_type_name() == "Constant" else None
+    made_by = source(node, index)
+    return made_by.get_data() if made_by.get_type_name() == "Constant" else None
 
 
 _RULES: Final[Mapping[str, Callable[[Any, int], Edges | None]]] = {
@@ -108,5 +119,5 @@ _RULES: Final[Mapping[str, Callable[[Any, int], Edges | None]]] = {
     "MatMul": _matmul,
     "Transpose": _transpose,
     "Reshape": _reshape,
-    "ScaledDotProductAttention": _attention,
+    ATTENTION: _attention,
 }

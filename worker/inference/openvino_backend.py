@@ -15,14 +15,18 @@ from typing import Any, Final
 
 import numpy as np
 import openvino as ov
+import structlog
 from numpy.typing import NDArray
 from openvino.passes import ConstantFolding, Manager
 
 from worker.errors import EngineFailed, EngineLost, EngineOverloaded, ModelError
 from worker.inference.cpus import WorkerPlan
 from worker.inference.first_token import keep_first_token
+from worker.inference.graph_positions import source
 from worker.inference.openvino_inputs import OPTIONAL_INPUT, REQUIRED_INPUTS, ModelInputs, PaddedInputs, RowInputs
-from worker.inference.shared_rows import share_rows
+from worker.inference.shared_rows import NotUnderstood, share_rows
+
+log = structlog.get_logger(__name__)
 
 DEVICE: Final = "CPU"
 HINTS: Final = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}  # int8: what is not quantized stays exact
@@ -91,11 +95,14 @@ class OpenVinoModel:
 
     def _laid_out(self) -> tuple[Any, ModelInputs]:
         """The graph as it is run, and how it is fed: texts share rows where that is understood."""
-        shared = share_rows(self._model)
-        if shared is not None:
-            return shared.graph, RowInputs(shared.positions)
-        keep_first_token(self._model)
-        return self._model, PaddedInputs(self.inputs)
+        try:
+            shared = share_rows(self._model)
+        except NotUnderstood as reason:
+            log.info("model.layout", layout="padded", reason=str(reason))
+            keep_first_token(self._model)
+            return self._model, PaddedInputs(self.inputs)
+        log.info("model.layout", layout="rows", reason=None)
+        return shared.graph, RowInputs(shared.positions)
 
 
 class OpenVinoBackend:
@@ -112,12 +119,12 @@ class OpenVinoBackend:
         self._free: Callable[[], object] = weakref.finalize(self, _drain, self._idle)
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
-        inputs, rows = self._inputs.of(input_ids, attention_mask)
         request = self._idle.get()
         if request is None:
             self._idle.put(None)
             raise EngineLost("the model was closed")
         try:
+            inputs, rows = self._inputs.of(input_ids, attention_mask)
             outputs = request.infer(inputs, share_inputs=True)
             return np.array(outputs[0][rows], dtype=np.float32)
         except MemoryError as error:
@@ -180,7 +187,7 @@ def _checked_inputs(path: Path, model: Any) -> frozenset[str]:
 
 
 def _sources(node: Any) -> list[Any]:
-    return [source.get_source_output().get_node() for source in node.inputs()]
+    return [source(node, index) for index in range(node.get_input_size())]
 
 
 def _stored_weights(node: Any) -> int:

@@ -1,4 +1,4 @@
-"""Which texts share a forward pass: length-sorted micro-batches under a padded-token budget.
+"""Which texts share a forward pass: length-sorted micro-batches under a budget of computed tokens.
 
 Pure: lengths in, indices out. Knows nothing of texts, tensors or the model; it owns no order, so whoever asks puts
 the results back by index.
@@ -25,8 +25,8 @@ STEPS_OF_A_PASS: Final = 4
 class PackingLimits:
     """What one forward pass may hold, and what it costs before its first token.
 
-    `max_batch_tokens` bounds longest x count, `max_batch_size` the count. `pass_overhead` is the price of one more
-    pass in tokens: below it, padding is cheaper than another pass.
+    `max_batch_tokens` bounds the computed tokens (padded: longest x count), `max_batch_size` the count. `pass_overhead`
+    is the price of one more pass in tokens: below it, padding is cheaper than another pass.
     """
 
     max_batch_tokens: int
@@ -58,7 +58,7 @@ def pack(lengths: Sequence[int] | NDArray[np.integer], limits: PackingLimits) ->
         return []
     order = np.argsort(-tokens, kind="stable")
     step, stepped = _step(tokens, limits)
-    rounded = _rounded_up(tokens[order], step=step, stepped=stepped)
+    rounded = _by_step(tokens[order], step=step, stepped=stepped)
     distinct, starts = np.unique(-rounded, return_index=True)
     longest = -distinct
     ends = np.append(starts[1:], tokens.size)
@@ -84,7 +84,7 @@ def _step(tokens: NDArray[np.int64], limits: PackingLimits) -> tuple[int, int]:
     return 1, 0
 
 
-def _rounded_up(descending: NDArray[np.int64], *, step: int, stepped: int) -> NDArray[np.int64]:
+def _by_step(descending: NDArray[np.int64], *, step: int, stepped: int) -> NDArray[np.int64]:
     """Lengths as the longest one of their step, so that all of a step stay together."""
     rounded = descending.copy()
     steps = rounded[rounded.size - stepped :]

@@ -25,11 +25,13 @@ WIDTH: Final = 64
 ONE_ROW: Final = 192
 """Up to so many tokens stand in one row of their own width: several rows would be half empty."""
 STEP: Final = 16
-"""Widths other than `WIDTH` are multiples of this; a pass may be so much larger than with padding."""
+"""Other widths of shared rows are multiples of this; a pass may be so much larger than with padding."""
 SLOT_STEP: Final = 4
+"""Texts of a row are counted in such steps: fewer shapes, and a head over three empty slots costs next to nothing."""
 FULL: Final = 0.97
 """Real tokens among those of rows that are worth sharing."""
 SLACK: Final = 1.04
+"""Rows are at least `FULL`, so with this room a share of the texts' own tokens fits into the rows that it is given."""
 DEEP: Final = 8
 """Of how many lengths it is tried whether the rest of a row can be filled by two more texts."""
 
@@ -56,7 +58,7 @@ class Layout:
 def lay(lengths: Sequence[int] | NDArray[np.integer]) -> Layout:
     """The layout of one forward pass over at least one text: rows are filled in the order of the texts.
 
-    Shared rows, or a row for each text where that takes fewer tokens.
+    Shared rows, or a row for each text, as long as the longest, where that takes fewer tokens by more than a `STEP`.
     """
     longest, total = int(max(lengths)), int(sum(lengths))
     narrowest = _rounded_up(longest, STEP)
@@ -114,9 +116,7 @@ def pack_rows(lengths: Sequence[int] | NDArray[np.integer], limits: PackingLimit
             padded = joined
         else:
             shared = rows
-    return sorted(
-        [*_passes(shared, limits), *padded], key=lambda batch: int(padded_tokens(tokens[batch])), reverse=True
-    )
+    return sorted([*_passes(shared, limits), *padded], key=lambda batch: int(tokens[batch].sum()), reverse=True)
 
 
 def fill_rows(lengths: Sequence[int], most: int = WIDTH) -> list[list[int]]:

@@ -21,18 +21,27 @@ from numpy.typing import NDArray
 from openvino import opset13 as ops
 
 from worker.inference.first_token import narrow
-from worker.inference.graph_positions import SEQUENCE_AXIS, Edges, constant, edges_of, reads_first_token
+from worker.inference.graph_positions import (
+    ATTENTION,
+    MASK_INPUT,
+    SEQUENCE_AXIS,
+    Edges,
+    attends_over,
+    constant,
+    edges_of,
+    reads_first_token,
+    source,
+)
 
 INPUTS: Final = ("input_ids", "position_ids", "segment_ids", "first_tokens")
-BLOCKED: Final = np.float32(-1e30)  # added to a logit of attention: nothing is left of it in any precision
-ATTENTION: Final = "ScaledDotProductAttention"
+SHUT: Final = np.float32(-1e30)  # added to a logit of attention: nothing is left of it in any precision
+SHUT_BELOW: Final = -1e4  # what exporters add
 ATTENTION_RANK: Final = 4
-MASK_INPUT: Final = 3
 # What is read of a tensor by these is its shape or its type, not what it holds.
-READERS_OF_FORM: Final = {"ShapeOf": (0,), "ConvertLike": (1,)}
-PROBED_TEXTS: Final = ((11, 1, 14, 0, 2, 3, 20), (23, 12, 19, 15))
+Readers = Mapping[str, Sequence[int]]
+READERS_OF_FORM: Final[Readers] = {"ShapeOf": (0,), "ConvertLike": (1,)}
+PROBED_TEXTS: Final = ((11, 1, 14, 0, 2, 3, 20, *range(4, 22)), (23, 12, 19, 15))
 """Ids of two texts of different length, with those in them that models pad with."""
-BLOCKING: Final = -1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +70,21 @@ class SharedRows:
     positions: Positions
 
 
-class _NotUnderstood(Exception):
-    """This graph may do something else than what is understood here."""
+class NotUnderstood(Exception):
+    """This graph may do something else than what is understood here; the message says what."""
 
 
-def share_rows(model: Any) -> SharedRows | None:
-    """A rewritten copy of an `openvino.Model` of `input_ids` and `attention_mask`; None where it is not understood."""
+def share_rows(model: Any) -> SharedRows:
+    """A rewritten copy of an `openvino.Model` of `input_ids`, `attention_mask` and perhaps `token_type_ids`.
+
+    Types of tokens are 0 from then on. Raises NotUnderstood.
+    """
     copy = model.clone()
     try:
         encoder = _Encoder(copy)
         return _rewritten(copy, encoder)
-    except (_NotUnderstood, RuntimeError):
-        return None
+    except RuntimeError as error:
+        raise NotUnderstood("OpenVINO refuses the rewritten graph") from error
 
 
 class _Encoder:
@@ -82,7 +94,7 @@ class _Encoder:
         nodes = model.get_ordered_ops()
         heads = [node for node in nodes if reads_first_token(node)]
         if len(heads) != 1 or constant(heads[0], 1).ndim:
-            raise _NotUnderstood
+            raise NotUnderstood("its head does not read the first token alone")
         self.head = heads[0]
         self.lookups: list[Any] = []
         self.attention: list[Any] = []
@@ -92,14 +104,28 @@ class _Encoder:
             axis = axes.get(node.get_name())
             if axis is not None:
                 _ask(axes, node, self._edges(node, axis))
-        if not self.attention or self._read_elsewhere(nodes, axes):
-            raise _NotUnderstood
+        if not self.attention:
+            raise NotUnderstood(f"it has no {ATTENTION}")
+        if self._read_elsewhere(nodes, axes):
+            raise NotUnderstood("hidden states are read by more than its head")
+        self._check_head(nodes)
+
+    def _check_head(self, nodes: Sequence[Any]) -> None:
+        """Behind the choice of first tokens there is one row for a text: nothing may come in there that has others."""
+        behind = {self.head.get_name()}
+        for node in nodes:
+            inputs = range(node.get_input_size())
+            own = [index for index in inputs if source(node, index).get_name() in behind]
+            if own:
+                behind.add(node.get_name())
+                if not all(index in own or _fixed(node, index, forms={}) for index in inputs):
+                    raise NotUnderstood("its head reads more than the first token's state")
 
     def _read_elsewhere(self, nodes: Sequence[Any], axes: Mapping[str, int]) -> bool:
         """Whether hidden states are used for anything but what leads to the head, as a mean over all tokens would."""
         known = {*axes, self.head.get_name()}
         return any(
-            _source(node, index).get_name() in axes and index not in READERS_OF_FORM.get(node.get_type_name(), ())
+            source(node, index).get_name() in axes and index not in READERS_OF_FORM.get(node.get_type_name(), ())
             for node in nodes
             if node.get_name() not in known
             for index in range(node.get_input_size())
@@ -108,7 +134,7 @@ class _Encoder:
     def _edges(self, node: Any, axis: int) -> Edges:
         kind = node.get_type_name()
         if node.get_output_size() != 1:
-            raise _NotUnderstood
+            raise NotUnderstood(f"a {kind} of several outputs")
         if kind == "Gather":
             self._check_lookup(node, axis)
             self.lookups.append(node)
@@ -117,39 +143,35 @@ class _Encoder:
             return self._attention_edges(node, axis)
         edges = edges_of(node, axis)
         if not edges or not all(_fixed(node, index) for index in range(node.get_input_size()) if index not in edges):
-            raise _NotUnderstood
+            raise NotUnderstood(f"what a {kind} does is not known to be done for each token alone")
         return edges
 
     def _attention_edges(self, node: Any, axis: int) -> Edges:
         ranks = {node.get_input_partial_shape(index).rank.get_length() for index in range(3)}
         masked = node.get_input_size() > MASK_INPUT
-        if ranks != {ATTENTION_RANK} or axis != ATTENTION_RANK - 2 or not masked or node.get_attributes()["causal"]:
-            raise _NotUnderstood
+        if ranks != {ATTENTION_RANK} or not masked or not attends_over(node, axis):
+            raise NotUnderstood("its attention has another form or no mask")
         self.attention.append(node)
         return dict.fromkeys(range(3), axis)
 
     def _check_lookup(self, node: Any, axis: int) -> None:
         rank = node.get_input_partial_shape(1).rank.get_length()
         if not _fixed(node, 0) or constant(node, 2) is None or int(constant(node, 2)) or (axis, rank) != (1, 2):
-            raise _NotUnderstood
+            raise NotUnderstood("what it looks up for a token is not understood")
 
 
 def _ask(axes: dict[str, int], node: Any, edges: Edges) -> None:
     """Note on which axis the sources of a node have their positions; all their readers must agree."""
     for index, axis in edges.items():
-        if axes.setdefault(_source(node, index).get_name(), axis) != axis:
-            raise _NotUnderstood
+        if axes.setdefault(source(node, index).get_name(), axis) != axis:
+            raise NotUnderstood("tokens stand on several axes of one tensor")
 
 
-def _source(node: Any, index: int) -> Any:
-    return node.input(index).get_source_output().get_node()
-
-
-def _fixed(node: Any, index: int) -> bool:
-    """Whether an input is the same for all texts of a shape."""
+def _fixed(node: Any, index: int, *, forms: Readers = READERS_OF_FORM) -> bool:
+    """Whether an input is the same for all texts of a shape; with no `forms`, whatever their shape."""
     kind, waiting, seen = node.get_type_name(), [], set()
-    if index not in READERS_OF_FORM.get(kind, ()):
-        waiting.append(_source(node, index))
+    if index not in forms.get(kind, ()):
+        waiting.append(source(node, index))
     while waiting:
         each = waiting.pop()
         if each.get_name() in seen:
@@ -157,8 +179,8 @@ def _fixed(node: Any, index: int) -> bool:
         seen.add(each.get_name())
         if each.get_type_name() == "Parameter":
             return False
-        form = READERS_OF_FORM.get(each.get_type_name(), ())
-        waiting += [_source(each, number) for number in range(each.get_input_size()) if number not in form]
+        form = forms.get(each.get_type_name(), ())
+        waiting += [source(each, number) for number in range(each.get_input_size()) if number not in form]
     return True
 
 
@@ -180,7 +202,7 @@ def _rewritten(model: Any, encoder: _Encoder) -> SharedRows:
             replacement = ops.constant(np.full((1, 1), meaning, dtype=np.int64)).output(0)
         lookup.input(1).replace_source_output(replacement)
     if len(found) != 1:
-        raise _NotUnderstood
+        raise NotUnderstood("it has no positions, or several kinds of them")
     _check_masks(masks)
     mask = _mask(segment_ids)
     for attention in encoder.attention:
@@ -225,7 +247,7 @@ def _meaning(index: NDArray[Any]) -> Positions | int | None:
     for positions in (Positions(first), Positions(first, uncounted=first - 1)):
         if np.array_equal(wide[real], positions.of(ids[real], columns[real])):
             return positions
-    raise _NotUnderstood
+    raise NotUnderstood("its positions are not counted from a text's first token on")
 
 
 def _check_masks(masks: Sequence[NDArray[Any]]) -> None:
@@ -233,31 +255,31 @@ def _check_masks(masks: Sequence[NDArray[Any]]) -> None:
     _, real = _made_up_texts()
     for mask in masks:
         if mask.ndim != ATTENTION_RANK:
-            raise _NotUnderstood
+            raise NotUnderstood("its mask has another form")
         keys = np.broadcast_to(mask, (len(real), mask.shape[1], real.shape[1], real.shape[1]))
         open_to = keys if mask.dtype == np.bool_ else keys == 0
-        shut_to = ~keys if mask.dtype == np.bool_ else keys < BLOCKING
+        shut_to = ~keys if mask.dtype == np.bool_ else keys < SHUT_BELOW
         for number, tokens in enumerate(real):
             queries, shut = open_to[number][:, tokens], shut_to[number][:, tokens]
             if not queries[..., tokens].all() or not shut[..., ~tokens].all():
-                raise _NotUnderstood
+                raise NotUnderstood("its mask does more than to hide padding")
 
 
 def _mask(segment_ids: Any) -> Any:
-    """[rows, 1, tokens, tokens], to be added: nothing between tokens of one text, `BLOCKED` between others."""
+    """[rows, 1, tokens, tokens], to be added: nothing between tokens of one text, `SHUT` between others."""
     own = ops.unsqueeze(segment_ids, np.array([1, 3], dtype=np.int64))
     others = ops.unsqueeze(segment_ids, np.array([1, 2], dtype=np.int64))
-    return ops.select(ops.equal(own, others), np.float32(0), BLOCKED).output(0)
+    return ops.select(ops.equal(own, others), np.float32(0), SHUT).output(0)
 
 
 def _read_first_tokens(model: Any, head: Any, first_tokens: Any) -> None:
-    def picked(source: Any, axis: int) -> Any:
-        return ops.gather(source, first_tokens, np.int64(axis), batch_dims=1).output(0)
+    def picked(states: Any, axis: int) -> Any:
+        return ops.gather(states, first_tokens, np.int64(axis), batch_dims=1).output(0)
 
     if not narrow(model, [head], picked):
-        raise _NotUnderstood
-    source = head.input(0).get_source_output()
-    width = source.get_partial_shape()[-1].get_length()
-    flat = ops.reshape(source, np.array([-1, width], dtype=np.int64), special_zero=False)
+        raise NotUnderstood("its last layer cannot be computed for some tokens only")
+    states = head.input(0).get_source_output()
+    width = states.get_partial_shape()[-1].get_length()
+    flat = ops.reshape(states, np.array([-1, width], dtype=np.int64), special_zero=False)
     for reader in head.output(0).get_target_inputs():
         reader.replace_source_output(flat.output(0))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.errors import DeadReason, EngineFailed, EngineOverloaded, RecordError, Stage
+from worker.inference.forward import COMPUTED
 from worker.ports import Filling, InferenceStats, Inferred
 from worker.records import Encoded, ModelInfo, Prediction, Task
 
@@ -66,9 +67,9 @@ class StubClassifier:
 class StubBackend:
     """A backend whose logits depend on a row's tokens alone, and that fails where it is told to.
 
-    `overloaded_above`: more padded tokens than this are out of memory. `poison_id`: a batch that holds this token id
+    `overloaded_above`: more computed tokens than this are out of memory. `poison_id`: a batch that holds this token id
     fails; with `poison_is_nan` the row's logits are NaN instead, with `poison_is_heavy` it is out of memory. `passes`
-    counts calls, `padded_tokens` their sizes.
+    counts calls, `padded_tokens` what they computed, as `filling` has it.
     """
 
     labels: int = 3
@@ -83,9 +84,10 @@ class StubBackend:
 
     def run(self, input_ids: NDArray[np.int64], attention_mask: NDArray[np.int64]) -> NDArray[np.float32]:
         self.passes += 1
-        self.padded_tokens += input_ids.size
-        if self.overloaded_above is not None and input_ids.size > self.overloaded_above:
-            raise EngineOverloaded(f"out of memory at {input_ids.size} tokens")
+        computed = COMPUTED[self.filling](attention_mask.sum(axis=1))
+        self.padded_tokens += computed
+        if self.overloaded_above is not None and computed > self.overloaded_above:
+            raise EngineOverloaded(f"out of memory at {computed} tokens")
         poisoned = (input_ids == self.poison_id).any(axis=1)
         if poisoned.any() and self.poison_is_heavy:
             raise EngineOverloaded("a text in this micro-batch takes all memory")

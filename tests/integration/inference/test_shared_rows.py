@@ -16,7 +16,7 @@ from tests.integration.inference.tiny_families import VOCABULARY, made_up, pad_i
 from worker.inference.graph_positions import reads_first_token
 from worker.inference.openvino_inputs import RowInputs
 from worker.inference.rows import lay
-from worker.inference.shared_rows import SharedRows, share_rows
+from worker.inference.shared_rows import NotUnderstood, SharedRows, share_rows
 
 pytestmark = pytest.mark.torch
 
@@ -31,7 +31,7 @@ def tiny_graph(family: str) -> Any:
     return graph_of(tiny_model(family, initializer_range=0.3))
 
 
-def graph_of(model: Any) -> Any:
+def graph_of(model: Any, *, token_types: bool = False) -> Any:
     """As OpenVINO reads it from torch; traced with a padded text, as on export."""
     import torch
 
@@ -40,11 +40,19 @@ def graph_of(model: Any) -> Any:
             super().__init__()
             self.model = model
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
-            return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        def forward(
+            self,
+            input_ids: torch.Tensor,
+            attention_mask: torch.Tensor,
+            token_type_ids: torch.Tensor | None = None,
+        ) -> Any:
+            types = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+            return self.model(input_ids=input_ids, attention_mask=attention_mask, **types).logits
 
     ids, mask = made_up([7, 4], pad_id=int(model.config.pad_token_id))
     example = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+    if token_types:
+        example["token_type_ids"] = torch.zeros_like(example["input_ids"])
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         return ov.convert_model(Logits().eval(), example_input=example)
@@ -69,7 +77,6 @@ def test_logits_are_those_of_padded_texts(family: str, lengths: list[int]) -> No
 
     shared = share_rows(graph)
 
-    assert shared is not None
     np.testing.assert_allclose(in_rows(shared, ids, mask), expected, atol=1e-5)
 
 
@@ -86,7 +93,6 @@ def test_the_same_model_in_other_forms(family: str, changes: dict[str, Any]) -> 
 
     shared = share_rows(graph)
 
-    assert shared is not None
     np.testing.assert_allclose(in_rows(shared, ids, mask), expected, atol=1e-5)
 
 
@@ -101,7 +107,6 @@ def test_several_texts_stand_in_a_row() -> None:
 def test_the_last_layer_is_computed_for_first_tokens_only() -> None:
     """Of its six linear layers two, for keys and values, see all tokens; so do all six of the layer before."""
     shared = share_rows(tiny_graph("bert"))
-    assert shared is not None
     ids, mask = made_up(MANY, pad_id=0)
     inputs, _ = RowInputs(shared.positions).of(ids, mask)
     tokens, slots = inputs["input_ids"].size, inputs["first_tokens"].size
@@ -115,18 +120,19 @@ def test_the_last_layer_is_computed_for_first_tokens_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "changes"),
+    ("family", "changes", "reason"),
     [
-        ("mpnet", {"pad_token_id": 1}),
-        ("convbert", {"embedding_size": 32}),
-        ("fnet", {}),
-        ("roformer", {}),
+        ("mpnet", {"pad_token_id": 1}, "what a MatMul does"),
+        ("convbert", {"embedding_size": 32}, "what a Concat does"),
+        ("fnet", {}, "what it looks up"),
+        ("roformer", {}, "what a MatMul does"),
     ],
     ids=["relative positions", "convolutions", "Fourier transforms", "rotated positions"],
 )
-def test_what_is_not_understood_stays_as_it_is(family: str, changes: dict[str, Any]) -> None:
+def test_what_is_not_understood_is_refused(family: str, changes: dict[str, Any], reason: str) -> None:
     """Where tokens of different texts might mix, each text keeps a row of its own."""
-    assert share_rows(graph_of(other_model(family, **changes))) is None
+    with pytest.raises(NotUnderstood, match=reason):
+        share_rows(graph_of(other_model(family, **changes)))
 
 
 def test_hidden_states_that_are_read_elsewhere_too() -> None:
@@ -137,7 +143,36 @@ def test_hidden_states_that_are_read_elsewhere_too() -> None:
     (reader,) = head.output(0).get_target_inputs()
     reader.replace_source_output(ops.add(head, mean).output(0))
 
-    assert share_rows(ov.Model(graph.get_results(), graph.get_parameters())) is None
+    with pytest.raises(NotUnderstood, match="read by more than its head"):
+        share_rows(ov.Model(graph.get_results(), graph.get_parameters()))
+
+
+@pytest.mark.parametrize("counted", ["hidden states", "ids"])
+def test_a_head_that_counts_texts_by_rows(counted: str) -> None:
+    """As `hidden[:, 0].view(len(hidden), -1)` does: there are more texts than rows then."""
+    graph = tiny_graph("bert").clone()
+    head = next(node for node in graph.get_ordered_ops() if reads_first_token(node))
+    source = head.input(0).get_source_output() if counted == "hidden states" else graph.input("input_ids")
+    texts = ops.gather(ops.shape_of(source), np.array([0]), np.int64(0))
+    (reader,) = head.output(0).get_target_inputs()
+    shape = ops.concat([texts, np.array([-1])], axis=0)
+    reader.replace_source_output(ops.reshape(head, shape, special_zero=False).output(0))
+
+    with pytest.raises(NotUnderstood, match="more than the first token's state"):
+        share_rows(ov.Model(graph.get_results(), graph.get_parameters()))
+
+
+def test_a_graph_that_takes_types_of_tokens() -> None:
+    """As files from elsewhere do: all are of type 0."""
+    model = tiny_model("bert", initializer_range=0.3)
+    graph = graph_of(model, token_types=True)
+    ids, mask = made_up(MANY, pad_id=0)
+    fed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    expected = np.array(compiled(graph)(fed)[0])
+
+    shared = share_rows(graph)
+
+    np.testing.assert_allclose(in_rows(shared, ids, mask), expected, atol=1e-5)
 
 
 def test_the_graph_itself_is_not_touched() -> None:

@@ -139,9 +139,10 @@ def test_a_backend_that_leaves_padding_out_has_none_to_count() -> None:
     assert stats.real_tokens == stats.padded_tokens
 
 
-def test_out_of_memory_shrinks_the_budget_for_good() -> None:
+@pytest.mark.parametrize("filling", Filling)
+def test_out_of_memory_shrinks_the_budget_for_good(filling: Filling) -> None:
     """What does not fit is run again in smaller passes, every text gets its scores, and the budget stays small."""
-    backend = StubBackend(overloaded_above=200)
+    backend = StubBackend(overloaded_above=200, filling=filling)
     subject = engine(backend, options=EngineOptions(max_batch_tokens=1024, cache_size=0))
     texts = distinct_texts(100)
 
@@ -150,14 +151,16 @@ def test_out_of_memory_shrinks_the_budget_for_good() -> None:
     second = classify(subject, texts)
 
     assert 100 == len(scores(first)) == len(scores(second))
-    assert 100 <= subject.max_batch_tokens <= 200
+    unused = 63 if filling is Filling.ROWS else 0  # rows are used whole
+    assert 100 <= subject.max_batch_tokens <= 200 + unused
     assert backend.passes - failed == second.stats.forward_passes
     assert second.stats.real_tokens < first.stats.real_tokens  # the failed passes, and none the second time
 
 
-def test_a_text_that_never_fits_is_isolated() -> None:
+@pytest.mark.parametrize("filling", Filling)
+def test_a_text_that_never_fits_is_isolated(filling: Filling) -> None:
     """A single text that is out of memory alone is dead; its neighbours are not."""
-    subject = engine(StubBackend(overloaded_above=30), options=NO_CACHE)
+    subject = engine(StubBackend(overloaded_above=30, filling=filling), options=NO_CACHE)
 
     inferred = classify(subject, ["w1 w2", " ".join(["w3"] * 40), "w4"])
 
@@ -167,16 +170,22 @@ def test_a_text_that_never_fits_is_isolated() -> None:
 
 @pytest.mark.parametrize("kind", ["raises", "nan", "heavy"])
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_the_poison_text_stands_alone(*, kind: str, concurrency: int) -> None:
+@pytest.mark.parametrize("filling", Filling)
+def test_the_poison_text_stands_alone(*, kind: str, concurrency: int, filling: Filling) -> None:
     """One text that makes the model fail, run out of memory, or give scores that are not finite, is dead alone after
-    at most 2 log2(n) more passes; the budget of a pass is what it was."""
+    at most 2 log2(n) more passes (3 where half of the memory holds less than half of the rows); the budget of a pass is
+    what it was."""
     texts = distinct_texts(64)
     texts[17] += f" {POISON}"
     options = EngineOptions(max_batch_tokens=4096, cache_size=100)
     backend = StubBackend(
-        poison_id=POISON_ID, poison_is_nan=kind == "nan", poison_is_heavy=kind == "heavy", concurrency=concurrency
+        poison_id=POISON_ID,
+        poison_is_nan=kind == "nan",
+        poison_is_heavy=kind == "heavy",
+        concurrency=concurrency,
+        filling=filling,
     )
-    healthy = classify(engine(StubBackend(concurrency=concurrency), options=options), texts)
+    healthy = classify(engine(StubBackend(concurrency=concurrency, filling=filling), options=options), texts)
     subject = engine(backend, options=options)
 
     inferred = classify(subject, texts)
@@ -185,10 +194,21 @@ def test_the_poison_text_stands_alone(*, kind: str, concurrency: int) -> None:
     assert [17] == list(dead)
     assert (Stage.INFERENCE, DeadReason.INFERENCE_FAILED) == (dead[17].stage, dead[17].reason)
     assert inferred.stats.isolated == 1
-    assert inferred.stats.forward_passes <= healthy.stats.forward_passes + 2 * 6
+    parts = 3 if filling is Filling.ROWS and kind == "heavy" else 2
+    assert inferred.stats.forward_passes <= healthy.stats.forward_passes + parts * 6
     assert subject.max_batch_tokens == 4096
     for actual, expected in zip(scores(inferred), np.delete(np.stack(scores(healthy)), 17, axis=0), strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("filling", Filling)
+def test_the_poison_text_is_the_shortest_of_all(filling: Filling) -> None:
+    """Also where a few short texts take as much memory as half of them would: a row has at least so many tokens."""
+    backend = StubBackend(poison_id=POISON_ID, poison_is_heavy=True, filling=filling)
+
+    inferred = classify(engine(backend, options=NO_CACHE), ["w1", POISON, "w2", "w3"])
+
+    assert [Prediction, RecordError, Prediction, Prediction] == [type(each) for each in inferred.results]
 
 
 def test_scores_that_are_not_finite_cost_one_more_pass() -> None:
