@@ -28,7 +28,7 @@ class BatchPolicy:
     """The three bounds of a wave.
 
     `max_tokens` counts real tokens; one record that alone has more makes a wave of its own. `max_delay_s` runs from
-    the moment the wave's first record was gathered, and is a bound: an idle model takes what there is at once.
+    the moment the wave's first record was gathered, and is a bound: an idle model takes what there is before.
     """
 
     max_messages: int
@@ -107,10 +107,10 @@ class WaveBuilder:
         self._waiting.extend(items)
         self._tokens += sum(item.tokens for item in items)
 
-    def due(self, now: float, *, idle: bool, draining: bool) -> CloseReason | None:
+    def due(self, now: float, *, wanted: bool, draining: bool) -> CloseReason | None:
         """Why a wave should be closed now, or None to keep gathering.
 
-        `idle`: the model has nothing to do, so that waiting would gain nothing.
+        `wanted`: the model has nothing to do, and waiting would gain nothing.
         """
         if not self._waiting:
             return None
@@ -122,7 +122,7 @@ class WaveBuilder:
             return CloseReason.DRAIN
         if now - self._waiting[0].gathered_at >= self._policy.max_delay_s:
             return CloseReason.DELAY
-        return CloseReason.IDLE if idle else None
+        return CloseReason.IDLE if wanted else None
 
     def seconds_until_due(self, now: float) -> float | None:
         """How long until the delay bound closes a wave; None when nothing waits."""

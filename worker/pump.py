@@ -30,9 +30,9 @@ from worker.records import Offsets, TopicPartition
 from worker.stopping import Stop
 
 POLL_S = 0.2
-# A poll costs about a millisecond, however little it brings.
+# A poll costs about a millisecond of processor, however little it brings; so long a pause leaves that to an eighth.
 BREATH_S = 0.008
-FEW = 0.25  # of a whole wave
+FEW = 0.25  # of a whole wave: one that brings more is worth its millisecond
 CAUGHT_UP_CHECK_S = 0.5
 
 
@@ -160,7 +160,7 @@ class Pump:
 
     def _breathe(self) -> None:
         """Where few records come, and those that are here cannot go on yet, leave more to come with the next poll."""
-        if not self._polled_few or not self._builder:
+        if not self._polled_few or not self._builder or self._builder.full:
             return
         if not self._inference.idle:
             self._inference.wait_until_idle(BREATH_S)
@@ -190,7 +190,7 @@ class Pump:
         due_s = self._builder.seconds_until_due(now)
         if due_s is None:
             return POLL_S
-        if self._inference.idle and not self._publishing.idle:
+        if self._inference.idle:
             due_s = min(due_s, max(0.0, self._close_at() - now))
         return min(POLL_S, due_s)
 
@@ -249,7 +249,7 @@ class Pump:
     def _reason_to_close(self, now: float, *, draining: bool) -> CloseReason | None:
         """A whole wave may wait in line; a part of one goes on growing for as long as the model is busy."""
         free = self._inference.idle
-        reason = self._builder.due(now, idle=free and now >= self._close_at(), draining=draining)
+        reason = self._builder.due(now, wanted=free and now >= self._close_at(), draining=draining)
         return reason if free or reason in (CloseReason.MESSAGES, CloseReason.TOKENS) else None
 
     def _close_at(self) -> float:
@@ -268,6 +268,8 @@ class Pump:
             item.run.void = True
             self._ends.append(fatal)
         else:
+            if self._publishing.idle:
+                self._publishing_since = self._clock.monotonic()
             self._publishing.put((item, scored))
 
     def _publish(self, handed: tuple[WorkItem, ScoredWave]) -> None:

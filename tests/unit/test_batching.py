@@ -24,12 +24,12 @@ def test_nothing_is_due_without_records() -> None:
     """An empty builder closes nothing, not even when idle or draining."""
     empty = builder()
 
-    assert empty.due(1e9, idle=True, draining=True) is None
+    assert empty.due(1e9, wanted=True, draining=True) is None
     assert empty.seconds_until_due(0.0) is None
 
 
 @pytest.mark.parametrize(
-    ("count", "tokens", "now", "idle", "draining", "expected"),
+    ("count", "tokens", "now", "wanted", "draining", "expected"),
     [
         (4, 5, 0.0, False, False, CloseReason.MESSAGES),
         (2, 50, 0.0, False, False, CloseReason.TOKENS),
@@ -41,13 +41,13 @@ def test_nothing_is_due_without_records() -> None:
     ],
 )
 def test_each_bound_closes_a_wave(
-    *, count: int, tokens: int, now: float, idle: bool, draining: bool, expected: CloseReason | None
+    *, count: int, tokens: int, now: float, wanted: bool, draining: bool, expected: CloseReason | None
 ) -> None:
     """A wave closes on messages, tokens, delay, an idle model or a drain, and the reason is the first that holds."""
     waiting = builder()
     waiting.add([gathered(offset, tokens=tokens) for offset in range(count)], MEMBERSHIP)
 
-    assert expected == waiting.due(now, idle=idle, draining=draining)
+    assert expected == waiting.due(now, wanted=wanted, draining=draining)
 
 
 def test_the_delay_runs_from_the_first_record() -> None:
@@ -55,7 +55,7 @@ def test_the_delay_runs_from_the_first_record() -> None:
     waiting = builder(max_delay_s=0.02)
     waiting.add([gathered(0, at=5.0)], MEMBERSHIP)
 
-    assert waiting.due(5.01, idle=False, draining=False) is None
+    assert waiting.due(5.01, wanted=False, draining=False) is None
     assert waiting.seconds_until_due(5.01) == pytest.approx(0.01)
 
 
@@ -102,7 +102,7 @@ def test_waves_hold_their_bounds_and_lose_nothing(tokens: list[int], max_message
     waiting.add([gathered(offset, tokens=count) for offset, count in enumerate(tokens)], MEMBERSHIP)
 
     waves = []
-    while (reason := waiting.due(0.0, idle=True, draining=False)) is not None:
+    while (reason := waiting.due(0.0, wanted=True, draining=False)) is not None:
         waves.append(waiting.close(reason))
 
     assert [item.record.offset for wave in waves for item in wave.items] == list(range(len(tokens)))

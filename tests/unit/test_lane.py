@@ -31,20 +31,46 @@ def test_a_lane_has_room_for_one_in_work_and_one_waiting() -> None:
     assert lane.stop(Deadline.after(5, CLOCK))
 
 
-def test_waiting_for_a_lane_ends_as_it_is_done() -> None:
-    """Or as the time is up, or as it is stopped: whoever waits is never left behind."""
+@pytest.mark.parametrize("end", ["is done", "dies", "is stopped"])
+def test_waiting_for_a_lane_ends_as_it(end: str) -> None:
+    """Whoever waits is never left behind."""
+    begun, release = threading.Event(), threading.Event()
+
+    def work(item: int) -> None:
+        begun.set()
+        release.wait(30)
+        if end == "dies":
+            raise ZeroDivisionError
+
+    lane = Lane("test", work, CLOCK)
+    lane.start()
+    lane.offer(1)
+    assert begun.wait(30)
+    waiting = threading.Thread(target=lane.wait_until_idle, args=(3600.0,), daemon=True)
+    waiting.start()
+
+    waiting.join(0.05)
+    assert waiting.is_alive()
+    if end == "is stopped":
+        assert not lane.stop(Deadline.after(0, CLOCK))
+    else:
+        release.set()
+    waiting.join(30)
+    assert not waiting.is_alive()
+    release.set()
+
+
+def test_waiting_for_a_lane_ends_as_the_time_is_up() -> None:
+    """The lane works on."""
     release = threading.Event()
-    lane = Lane("test", lambda _: release.wait(5), CLOCK)
+    lane = Lane("test", lambda _: release.wait(30), CLOCK)
     lane.start()
     lane.offer(1)
 
     lane.wait_until_idle(0.01)
+
     assert not lane.idle
-    threading.Timer(0.05, release.set).start()
-    lane.wait_until_idle(5)
-    assert lane.idle
-    lane.stop(Deadline.after(5, CLOCK))
-    lane.wait_until_idle(5)
+    release.set()
 
 
 def test_items_are_worked_on_in_order() -> None:

@@ -151,45 +151,116 @@ def test_a_refusal_by_the_broker_ends_the_worker() -> None:
 
 
 class Occupied(InlineLane[Any]):
-    """A lane that works at once, until it is told to be busy: then it takes one item and keeps it."""
+    """A lane that works at once, and is called busy until `busy_until`; who waits for it lets that time pass."""
 
-    busy = False
+    def __init__(self, name: str, work: Any) -> None:
+        super().__init__(name, work)
+        self.busy_until = float("-inf")
+        self.full = False
+        self.waits: list[float] = []
 
     @property
     def idle(self) -> bool:
-        return not self.busy
+        return CLOCK.monotonic() >= self.busy_until
 
-    def put(self, item: Any) -> None:
-        if not self.busy:
-            super().put(item)
+    @property
+    def has_room(self) -> bool:
+        return not self.full
+
+    def wait_until_idle(self, timeout_s: float) -> None:
+        self.waits.append(round(timeout_s, 6))
+        CLOCK.advance(max(0.0, min(timeout_s, self.busy_until - CLOCK.monotonic())))
+
+
+class Timed(FakePublisher):
+    """Publishing takes 20 ms; the model, here, none."""
+
+    takes_s = 0.020
+
+    def publish(self, publication: Publication) -> None:
+        CLOCK.advance(self.takes_s)
+        super().publish(publication)
+
+
+class Beat:
+    """A pump with lanes in hand and waves of eight; one is published, so that it is known what both lanes take."""
+
+    def __init__(self) -> None:
+        self.lanes: dict[str, Occupied] = {}
+        self.broker = broker_with([b"text"], partitions=1)
+        self._publisher = Timed(self.broker, group=GROUP, topics=TOPICS)
+        self.pump = pump_of(source_of(self.broker), self._publisher, max_messages=8, lanes=self._lane)
+        for _ in range(3):
+            self.pump.turn()
+        assert len(outcome_ids(self.broker)) == 1
+
+    def _lane(self, name: str, work: Any) -> Occupied:
+        return self.lanes.setdefault(name, Occupied(name, work))
+
+    def arrives(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.broker.append(TopicPartition(INPUT, 0), key=None, value=b"another")
+
+    def publishes(self, *, for_s: float) -> float:
+        """From now on, which is returned, the publishing lane is busy with one record."""
+        self._publisher.takes_s = 0.0
+        self.arrives()
+        self.pump.turn()
+        began = CLOCK.monotonic()
+        self.lanes["publishing"].busy_until = began + for_s
+        return began
+
+    @property
+    def waiting(self) -> int:
+        """Records gathered and in no wave yet."""
+        return len(self.pump._builder)
 
 
 def test_while_a_wave_is_published_the_next_one_is_closed_just_in_time() -> None:
-    """Publishing takes 10 ms here and the model none: what comes before that is gathered, and not closed to wait."""
+    """What comes before is gathered, and not closed to wait; few records are left to the broker meanwhile.
 
-    class Taking10ms(FakePublisher):
-        def publish(self, publication: Publication) -> None:
-            CLOCK.advance(0.010)
-            super().publish(publication)
+    The publication before took 20 ms and this one none, so that 16 ms are expected.
+    """
+    beat = Beat()
+    began = beat.publishes(for_s=0.018)
+    beat.arrives()
 
-    made: dict[str, Occupied] = {}
+    beat.pump.turn()
+    assert (1, began) == (beat.waiting, CLOCK.monotonic())
+    beat.pump.turn()
 
-    def lane(name: str, work: Any) -> Occupied:
-        return made.setdefault(name, Occupied(name, work))
+    assert [0.008] == beat.lanes["publishing"].waits
+    assert (0, 0.016) == (beat.waiting, round(CLOCK.monotonic() - began, 6))
 
-    broker = broker_with([b"text"], partitions=1)
-    pump = pump_of(source_of(broker), Taking10ms(broker, group=GROUP, topics=TOPICS), lanes=lane)
-    for _ in range(3):
-        pump.turn()
-    assert len(outcome_ids(broker)) == 1
-    made["publishing"].busy = True
-    began = pump._publishing_since = CLOCK.monotonic()
-    broker.append(TopicPartition(INPUT, 0), key=None, value=b"another")
 
-    pump.turn()
-    assert (1, began) == (len(pump._builder), CLOCK.monotonic())
-    pump.turn()  # in which the source waits for records for as long as it is told
-    assert (0, 0.010) == (len(pump._builder), round(CLOCK.monotonic() - began, 6))
+def test_a_wave_that_waits_goes_on_as_soon_as_the_lanes_are_idle() -> None:
+    """A publication that takes less than usual holds nobody up until the delay bound."""
+    beat = Beat()
+    began = beat.publishes(for_s=0.004)
+    beat.arrives()
+    beat.pump.turn()
+    assert beat.waiting == 1
+
+    beat.pump.turn()
+
+    assert (0, 0.004) == (beat.waiting, round(CLOCK.monotonic() - began, 6))
+
+
+@pytest.mark.parametrize(("records", "waits"), [(1, [0.008]), (8, [])])
+def test_only_parts_of_waves_wait_for_more_to_come(records: int, waits: list[float]) -> None:
+    """While a whole one waits the source is paused, so that nothing could come."""
+    beat = Beat()
+    model = beat.lanes["inference"]
+    model.busy_until = CLOCK.monotonic() + 1.0
+    model.full = True
+    beat.arrives(records)
+    beat.pump.turn()
+    beat.pump.turn()  # the whole wave came with one poll, which was not few
+    model.waits.clear()
+
+    beat.pump.turn()
+
+    assert (records, waits) == (beat.waiting, model.waits)
 
 
 def test_the_source_is_paused_while_a_whole_wave_waits() -> None:
