@@ -19,7 +19,7 @@ from rich.console import Console
 
 from tests.benchmarks import batching, cost_tables, documents, end_to_end, engine, latency, memory, scaling, stages
 from tests.benchmarks.environments import prepare
-from tests.benchmarks.machine import in_words, machine
+from tests.benchmarks.machine import machine
 from tests.benchmarks.plan import Plan, make_int8, subject
 
 PARTS: dict[str, Callable[[Plan, Console], dict[str, Any]]] = {
@@ -95,7 +95,8 @@ def measured(part: str, plan: Plan, console: Console, out: Path) -> dict[str, An
     found = PARTS[part](plan, console)
     took_s = round(time.monotonic() - began)
     console.print(f"{part} took {took_s} s")
-    return {"machine": described, "rounds": plan.rounds, "share": plan.share, "took_s": took_s, **found}
+    machines = {"machines": dict.fromkeys(found["models"], described)} if "models" in found else {}
+    return {"machine": described, **machines, "rounds": plan.rounds, "share": plan.share, "took_s": took_s, **found}
 
 
 def write(console: Console, out: Path) -> None:
@@ -110,7 +111,7 @@ def all_tables(everything: Mapping[str, Any]) -> dict[str, str]:
     for part in [part for part in TABLES if part in everything]:
         tables |= TABLES[part](everything[part])
         if "machine" in everything[part] and part not in WITHOUT_A_CLOCK:
-            tables[f"machine of {part}"] = f"{in_words(everything[part]['machine'])}."
+            tables[f"machine of {part}"] = documents.machine_of(everything[part])
     return {**tables, **cost_tables.tables(everything)}
 
 

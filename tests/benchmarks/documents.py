@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.environments import ROOT
+from tests.benchmarks.machine import in_words
 
 DOCS = ROOT / "docs"
 PAGE, DATA = "benchmarks.md", "benchmarks.json"
-BY_MODEL = ("models", "repeated")
+BY_MODEL = ("models", "repeated", "machines")
 
 
 def read(folder: Path = DOCS) -> dict[str, Any]:
@@ -36,6 +37,19 @@ def merged(former: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, 
     """What was measured of a part; what it has by model keeps the former figures of models that were not."""
     by_model = {key: {**former.get(key, {}), **measured[key]} for key in BY_MODEL if key in measured}
     return {**measured, **by_model}
+
+
+def machine_of(part: Mapping[str, Any]) -> str:
+    """The machine and date of a part in words: one line, or one for each model where they were measured one by one."""
+    models = part.get("models", {})
+    machines = part.get("machines") or dict.fromkeys(models, part["machine"])
+    if all(machines.get(name) == part["machine"] for name in models):
+        return f"{in_words(part['machine'])}."
+    lines = [
+        f"{model['about']}: {in_words(machines[name]) if name in machines else 'measured earlier'}."
+        for name, model in models.items()
+    ]
+    return "\n\n".join(lines)
 
 
 def rewrite(tables: Mapping[str, str], folder: Path = DOCS) -> list[str]:

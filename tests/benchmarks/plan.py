@@ -122,10 +122,10 @@ def _seeded_distilbert() -> Path:
             )
         )
 
-    return _saved("distilbert", source, model)
+    return _saved("distilbert", source, model, model_input_names=["input_ids", "attention_mask"])
 
 
-def _saved(name: str, tokenizer: Path, model: Any) -> Path:
+def _saved(name: str, tokenizer: Path, model: Any, **tokenizer_changes: Any) -> Path:
     """Made once; whole or not at all."""
     folder = MODELS / name
     if (folder / "done").exists():
@@ -136,7 +136,8 @@ def _saved(name: str, tokenizer: Path, model: Any) -> Path:
     logging.disable_progress_bar()
     torch.manual_seed(SEED)
     model().eval().save_pretrained(folder)
-    for file in ("tokenizer.json", "tokenizer_config.json"):
-        (folder / file).write_bytes((tokenizer / file).read_bytes())
+    (folder / "tokenizer.json").write_bytes((tokenizer / "tokenizer.json").read_bytes())
+    config = json.loads((tokenizer / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | tokenizer_changes))
     (folder / "done").touch()
     return folder

@@ -28,16 +28,18 @@ from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 
 del sys.modules["tensorflow"]  # nobody else is to think that it is there
 
-LOADED: dict[str, Pipeline] = {}
-
 
 class Preloaded(HuggingFacePipelineModelHandler):
-    """Loads the model once for all pipelines of this process."""
+    """Loads the model once for all pipelines of this process.
+
+    Kept by the class above, of which Beam pickles the name only: of this one it would pickle the model with every
+    pipeline.
+    """
 
     def load_model(self) -> Pipeline:
-        if "model" not in LOADED:
-            LOADED["model"] = super().load_model()
-        return LOADED["model"]
+        if not hasattr(HuggingFacePipelineModelHandler, "preloaded"):
+            HuggingFacePipelineModelHandler.preloaded = super().load_model()
+        return HuggingFacePipelineModelHandler.preloaded
 
 
 def main(checkpoint: str) -> None:
