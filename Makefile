@@ -22,10 +22,10 @@ help: ## this list
 demo: $(VENV)/.light ## real texts through a real broker and a real model, a minute after the clone
 	$(BIN)/emostream demo
 
-test: $(VENV)/.all lint ## lint, unit, contract, integration and end-to-end tests
+test: $(VENV)/.all lint ## lint, then all tests but those of the four targets test-… below
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
-unit: $(VENV)/.all ## the quick tests only: no broker, no torch
+unit: $(VENV)/.all ## the quick tests only, which need no broker and no torch (it installs everything all the same)
 	$(BIN)/python -m pytest tests/unit
 
 test-docker: $(VENV)/.all ## the image and docker-compose.yml on a real engine, which is started if none runs
@@ -80,12 +80,13 @@ wheel: $(VENV)/.all ## build dist/*.whl
 chart: $(VENV)/.all ## package the Helm chart as dist/*.tgz
 	$(BIN)/helm package --destination dist helm/emostream
 
-docs: $(VENV)/.all ## make the generated parts of the docs again
+docs: $(VENV)/.all ## make the generated parts of the docs and of the chart again
 	$(BIN)/python -m schemas.documentation README.md
 	$(BIN)/python -m schemas.documentation docs/formats.md
 	$(BIN)/python -m worker.config > docs/configuration.md
 	$(BIN)/python -m worker.observability > docs/metrics.md
 	$(BIN)/python -m worker.sizing docs/operating.md docs/figures/scaling.svg
+	$(BIN)/python -m scripts.chart_files
 
 docs-figures: $(VENV)/.all ## draw docs/figures again from what bench-decisions measured
 	$(BIN)/python -m tests.benchmarks.decision_figures docs/figures

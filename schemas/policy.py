@@ -97,7 +97,8 @@ class DriftCheck(Document):
         "bins together, half for the live traffic."
     )
     void_guarantee: bool = Field(
-        description="true: after an alarm nothing is accepted (`guarantee_void`) until the worker is started again."
+        description="true: after an alarm nothing is accepted (`guarantee_void`) until the worker is started again or "
+        "takes over another policy."
     )
 
     @model_validator(mode="after")

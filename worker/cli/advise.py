@@ -48,7 +48,7 @@ def advise(
 ) -> None:
     """Say how many partitions and workers a stream needs, and at which lag to scale.
 
-    Example: emostream advise --rate 800 --peak 6000 --drain 120 --format helm > values.yaml
+    Example: emostream advise --rate 800 --peak 6000 --drain 120 --format helm > scaling.yaml
     """
     from worker.errors import ConfigError
     from worker.sizing.advice import Wish, helm_values

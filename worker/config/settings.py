@@ -104,7 +104,7 @@ class InputSettings(Section):
 
 
 class BatchSettings(Section):
-    """When a wave closes: whichever bound is reached first."""
+    """When a wave closes: at `max_messages` or `max_tokens`, or before that once the model is free (`max_delay_s`)."""
 
     max_messages: int = key(
         512,
@@ -123,8 +123,9 @@ class BatchSettings(Section):
     )
     max_delay_s: float = key(
         0.02,
-        "How long the first record of a wave may wait for others: a bound, not a pause. Raise it for throughput on "
-        "thin streams, lower it for latency.",
+        "How long a free model may leave the first record of a wave waiting for others: a bound, not a pause. It takes "
+        "what there is before, as soon as waiting gains nothing; while it is busy, a wave goes on growing. Raise it "
+        "for larger waves, lower it for latency.",
         unit="seconds",
         ge=0.001,
         le=10,

@@ -81,7 +81,9 @@ DRIFT_PSI = _gauge(
     "without a reference.",
 )
 DRIFT_ALARM = _gauge(
-    "drift_alarm", "1 since the policy's drift check raised an alarm: its guarantee may not hold; until the next start."
+    "drift_alarm",
+    "1 since the policy's drift check raised an alarm: its guarantee may not hold; until the next start, or until "
+    "another policy is taken over.",
 )
 POLICY_RELOADS = _counter(
     "policy_reloads",

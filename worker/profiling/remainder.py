@@ -22,8 +22,9 @@ from worker.intake import Intake
 from worker.ports import Classifier, InferenceStats, Inferred
 from worker.records import Encoded, ModelInfo
 
-KAFKA_CLIENT_S: Final = 32e-6
-"""CPU seconds of a record in kafka-python, read and written in transactions of a wave: 27 000 to 36 000 a second."""
+KAFKA_CLIENT_S: Final = 52e-6
+"""CPU seconds of a record in kafka-python, the default client, read and written in transactions of a wave: `poll` and
+`publish` in docs/benchmarks.md. It is 12e-6 in confluent-kafka."""
 ROUNDS: Final = 3
 MAX_VALUE_BYTES: Final = 262_144
 
