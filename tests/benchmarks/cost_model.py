@@ -56,12 +56,13 @@ class Need:
 def need(rate: float, costs: Costs, assumed: Assumptions) -> Need:
     """For `rate` messages a second at the peak."""
     one_worker = assumed.worker_cores * assumed.busy / costs.worker_cpu_s
+    workers = math.ceil(rate / one_worker)
     sized = advise(Wish(rate=one_worker, peak=rate, usual=rate, drain_s=assumed.drain_s))
     beside_model = costs.worker_cpu_s - costs.model_cpu_s
     return Need(
         rate=rate,
-        partitions=sized.partitions,
-        workers=math.ceil(rate / one_worker),
+        partitions=max(sized.partitions, workers),
+        workers=workers,
         brokers=_brokers(rate, costs, assumed),
         gpus=math.ceil(rate * costs.model_flop / (assumed.gpu_flops * assumed.gpu_share)),
         gpu_host_cores=math.ceil(rate * beside_model / assumed.busy),

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,9 @@ from tests.benchmarks.kafka_round import (
     stable_members,
 )
 from tests.benchmarks.plan import Plan, Subject, subject
-from tests.benchmarks.processes import FAILURES, Contender
+from tests.benchmarks.processes import FAILURES, Contender, named
 from tests.benchmarks.texts import distinct
-from tests.benchmarks.traffic import LINGERING_S, Wanted
+from tests.benchmarks.traffic import LINGER_MS, LINGERING_S, Wanted
 from tests.e2e.processes import Way
 from worker.devbroker.jvm import JvmBroker
 
@@ -44,59 +44,73 @@ PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 COLUMNS = ("from produce to read-committed consume", "messages/s", "p50 ms", "p95 ms", "p99 ms", "not within 10 s")
 
 
+@dataclass(frozen=True)
+class Case:
+    """Who, under which load. `settings`: sections of emostream's configuration."""
+
+    contender: str
+    load: str
+    rate: float
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    linger_ms: int = LINGER_MS
+
+
 def run(plan: Plan, console: Console) -> dict[str, Any]:
     chosen = subject("tiny")
     with JvmBroker.start() as broker:
         texts = distinct(plan.count(CAPACITY_MESSAGES, least=4000))
         capacity = Entrant(OURS, EXACTLY_ONCE, 1.0, None, None).round(broker, chosen, texts).per_s
         console.print(f"capacity: {capacity:.0f}/s")
-        loads = {f"{share:.0%} of capacity": capacity * share for share in SHARES}
-        loads |= {f"{rate:.0f}/s": rate for rate in RATES}
-        wanted = [(OURS, load, rate, None) for load, rate in loads.items()]
-        wanted += [(f"{OURS}, max_delay_s: 0.05", f"{rate:.0f}/s", rate, LONGER_DELAY) for rate in RATES]
-        cases = [
-            _case(name, load, rate, ours_at(broker, chosen, rate, plan, settings), console)
-            for name, load, rate, settings in wanted
-        ]
-        anchor = anchor_at(broker, chosen, ANCHOR_RATE, plan)
-        cases.append(_case(ANCHOR, f"{ANCHOR_RATE:.0f}/s", ANCHOR_RATE, anchor, console))
-    return {"about": chosen.about, "capacity": round(capacity), "window_s": WINDOW_S, "cases": cases}
+        everyone = cases(capacity)
+        rounds: list[list[dict[str, Any]]] = [[] for _ in everyone]
+        for _ in range(plan.rounds):
+            for case, done in zip(everyone, rounds, strict=True):
+                done.append(one_round(case, broker, chosen, plan))
+                console.print(f"{case.contender}, {case.load}: {done[-1]}")
+    found = [
+        {"contender": case.contender, "load": case.load, "per_s": round(case.rate), **together(done)}
+        for case, done in zip(everyone, rounds, strict=True)
+    ]
+    return {"about": chosen.about, "capacity": round(capacity), "window_s": WINDOW_S, "cases": found}
 
 
-def ours_at(
-    broker: JvmBroker,
-    chosen: Subject,
-    rate: float,
-    plan: Plan,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
-) -> dict[str, Any]:
+def cases(capacity: float) -> list[Case]:
+    loads = {f"{share:.0%} of capacity": capacity * share for share in SHARES}
+    loads |= {f"{rate:.0f}/s": rate for rate in RATES}
+    return [
+        *(Case(OURS, load, rate) for load, rate in loads.items()),
+        *(Case(OURS, f"{rate:.0f}/s, each record sent at once", rate, linger_ms=0) for rate in RATES),
+        *(Case(f"{OURS}, max_delay_s: 0.05", f"{rate:.0f}/s", rate, LONGER_DELAY) for rate in RATES),
+        Case(ANCHOR, f"{ANCHOR_RATE:.0f}/s", ANCHOR_RATE),
+    ]
+
+
+def one_round(case: Case, broker: JvmBroker, chosen: Subject, plan: Plan) -> dict[str, Any]:
+    """One window of traffic, with a contender started anew."""
     way = made_way(broker)
     with tempfile.TemporaryDirectory() as folder:
-        config = emostream_config(way, Path(folder), chosen.model, settings or {})
-        command = [sys.executable, "-m", "worker", "run", "--config", str(config)]
-        return measured(command, Path(folder), way, rate, plan)
+        if case.contender == ANCHOR:
+            program = Path(__file__).with_name("contenders") / "loop.py"
+            places = [way.bootstrap_servers, way.group_id, way.input, way.output, str(chosen.checkpoint), "32"]
+            command = [sys.executable, str(program), *places]
+        else:
+            config = emostream_config(way, Path(folder), chosen.model, case.settings)
+            command = [sys.executable, "-m", "worker", "run", "--config", str(config)]
+        return measured(command, Path(folder), way, case, plan)
 
 
-def anchor_at(broker: JvmBroker, chosen: Subject, rate: float, plan: Plan) -> dict[str, Any]:
-    way = made_way(broker)
-    program = Path(__file__).with_name("contenders") / "loop.py"
-    places = [way.bootstrap_servers, way.group_id, way.input, way.output, str(chosen.checkpoint), "32"]
-    with tempfile.TemporaryDirectory() as folder:
-        return measured([sys.executable, str(program), *places], Path(folder), way, rate, plan)
-
-
-def measured(command: Sequence[str], folder: Path, way: Way, rate: float, plan: Plan) -> dict[str, Any]:
-    """Traffic once the contender has its partitions. As many windows as there are rounds."""
+def measured(command: Sequence[str], folder: Path, way: Way, case: Case, plan: Plan) -> dict[str, Any]:
+    """Traffic once the contender has its partitions: each percentile, in milliseconds."""
     admin = AdminClient({"bootstrap.servers": way.bootstrap_servers})
     wanted = Wanted(
         bootstrap_servers=way.bootstrap_servers,
         source=way.input,
         targets=(way.output, way.review),
         partitions=PARTITIONS,
-        rate=rate,
+        rate=case.rate,
         warm_up_s=WARM_UP_S,
         window_s=max(1.0, WINDOW_S * min(1.0, plan.share)),
-        windows=plan.rounds,
+        linger_ms=case.linger_ms,
     )
     try:
         with Contender(command, log=folder / "log") as contender:
@@ -107,35 +121,40 @@ def measured(command: Sequence[str], folder: Path, way: Way, rate: float, plan: 
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
-                timeout=60 + wanted.count / rate + LINGERING_S,
+                timeout=60 + wanted.count / case.rate + LINGERING_S,
                 check=True,
             )
             peak_mib = contender.end().peak_mib
     except FAILURES as failed:
         return {"failed": str(failed).splitlines()[0]}
     answer = json.loads(asked.stdout.splitlines()[-1])
-    return {**summary(answer["delays_ms"]), "lost": answer["lost"], "peak_mib": round(peak_mib)}
+    delays = answer["delays_ms"]
+    if not delays:
+        return {"failed": "no outcome came in time"}
+    found = {name: round(percentile(delays, share), 1) for name, share in PERCENTILES.items()}
+    return {**found, "lost": answer["lost"], "peak_mib": round(peak_mib)}
 
 
-def summary(windows: Sequence[Sequence[float]]) -> dict[str, list[float]]:
-    """Each percentile in each window, in milliseconds."""
+def together(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Each percentile of every round that did not fail, what was lost in all of them, and the highest peak."""
+    done = [each for each in rounds if "failed" not in each]
+    if not done:
+        return {"failed": rounds[-1]["failed"]}
+    percentiles = {name: [each[name] for each in done] for name in PERCENTILES}
     return {
-        name: [round(percentile(window, share), 1) for window in windows if window]
-        for name, share in PERCENTILES.items()
+        **percentiles,
+        "lost": sum(each["lost"] for each in done),
+        "peak_mib": max(each["peak_mib"] for each in done),
+        "failures": [each["failed"] for each in rounds if "failed" in each],
     }
 
 
-def _case(name: str, load: str, rate: float, found: Mapping[str, Any], console: Console) -> dict[str, Any]:
-    console.print(f"{name}, {load}: {found}")
-    return {"contender": name, "load": load, "per_s": round(rate), **found}
-
-
 def tables(measured: Mapping[str, Any]) -> dict[str, str]:
-    """`latency`: medians (least-most) of the windows."""
+    """`latency`: medians (least-most) of the rounds."""
     rows = []
     for case in measured["cases"]:
-        place = f"{case['contender']}, {case['load']}"
-        if "failed" in case or not case["p50"]:
+        place = named(f"{case['contender']}, {case['load']}", case)
+        if "failed" in case:
             rows.append((place, number(case["per_s"]), f"not measured: {case.get('failed')}", "", "", ""))
             continue
         rows.append((place, number(case["per_s"]), *(spread(case[name]) for name in PERCENTILES), str(case["lost"])))

@@ -2,7 +2,7 @@
 
 Workers are started first and have their partitions before the messages are written all at once; a worker that is to
 have one core is bound to it, so that two workers of one core show what a second machine would bring, less the broker
-and the producer, which share the cores.
+and the producer, which share the cores. The engine alone takes its turn with all cores.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from confluent_kafka.admin import AdminClient
 from rich.console import Console
 
+from tests.benchmarks.end_to_end import confluent_is_there, engine_alone
+from tests.benchmarks.engine import rates as engine_rates
 from tests.benchmarks.figures import markdown, number, rate_of, ratio, spread
 from tests.benchmarks.kafka_round import JOIN_S, Ends, emostream_config, made_way, patience_s, stable_members
 from tests.benchmarks.plan import Plan, Subject, subject
@@ -36,8 +39,10 @@ COLUMNS = (
     "partitions",
     "workers",
     "cores of a worker",
+    "client",
     "messages/s, median (min-max)",
     "to the first line",
+    "of the engine's own",
     "CPU s per 100 000, start-up and all",
 )
 
@@ -49,6 +54,7 @@ class Fleet:
     partitions: int
     workers: int
     bound: bool
+    client: str = "kafka-python"
 
 
 FLEETS = (
@@ -58,19 +64,24 @@ FLEETS = (
     Fleet(4, 1, bound=False),
     Fleet(2, 2, bound=False),
     Fleet(4, 4, bound=False),
+    Fleet(2, 2, bound=False, client="confluent-kafka"),
 )
 
 
 def run(plan: Plan, console: Console) -> dict[str, Any]:
     chosen = subject("tiny")
     texts = distinct(plan.count(MESSAGES, least=4000))
-    found: list[dict[str, Any]] = [{**vars(fleet), "rounds": []} for fleet in FLEETS]
+    fleets = [fleet for fleet in FLEETS if fleet.client == "kafka-python" or confluent_is_there()]
+    found: list[dict[str, Any]] = [{**vars(fleet), "rounds": []} for fleet in fleets]
+    alone: dict[str, Any] = {"rounds": []}
     with JvmBroker.start() as broker:
         for _ in range(plan.rounds):
-            for fleet, each in zip(FLEETS, found, strict=True):
+            for fleet, each in zip(fleets, found, strict=True):
                 told = attempt(each, partial(one_round, fleet, broker, chosen, texts))
                 console.print(f"{fleet}: {told}")
-    return {"about": chosen.about, "cores": len(os.sched_getaffinity(0)), "fleets": found}
+            console.print(f"engine alone: {attempt(alone, partial(engine_alone, chosen, texts))}")
+    cores = len(os.sched_getaffinity(0))
+    return {"about": chosen.about, "cores": cores, "fleets": found, "engine_alone": alone}
 
 
 def one_round(fleet: Fleet, broker: JvmBroker, chosen: Subject, texts: Sequence[str]) -> dict[str, float]:
@@ -101,7 +112,7 @@ def one_round(fleet: Fleet, broker: JvmBroker, chosen: Subject, texts: Sequence[
 def _worker(fleet: Fleet, number: int, way: Way, folder: Path, chosen: Subject) -> Contender:
     place = folder / str(number)
     place.mkdir()
-    config = emostream_config(way, place, chosen.model, {})
+    config = emostream_config(way, place, chosen.model, {"kafka": {"client": fleet.client}})
     command = [sys.executable, "-m", "worker", "run", "--config", str(config)]
     if fleet.bound:
         cores = sorted(os.sched_getaffinity(0))
@@ -116,12 +127,13 @@ def _value(number: int, text: str) -> bytes:
 def tables(measured: Mapping[str, Any]) -> dict[str, str]:
     """`scaling`."""
     rows, base = [], [each["per_s"] for each in measured["fleets"][0]["rounds"]]
+    alone = engine_rates(measured["engine_alone"])
     for fleet in measured["fleets"]:
         rates = [each["per_s"] for each in fleet["rounds"]]
         cores = "1, its own" if fleet["bound"] else f"{measured['cores']}, shared by all"
-        shown = (str(fleet["partitions"]), str(fleet["workers"]), cores)
+        shown = (str(fleet["partitions"]), str(fleet["workers"]), cores, fleet["client"])
         if not rates:
-            rows.append((*shown, named("not measured", fleet), "", ""))
+            rows.append((*shown, named("not measured", fleet), "", "", ""))
             continue
         cpu = [each["cpu_s"] / each["messages"] * 1e5 for each in fleet["rounds"]]
         rows.append(
@@ -129,7 +141,9 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
                 *shown,
                 named(spread(rates), fleet),
                 number(ratio(rates, base)) if base else "",
+                f"{median(rates) / median(alone):.0%}" if alone else "",
                 number(sum(cpu) / len(cpu)),
             )
         )
-    return {"scaling": markdown(COLUMNS, rows)}
+    engine = f"{measured['about']}; the engine alone: {spread(alone)} texts/s.\n\n" if alone else ""
+    return {"scaling": engine + markdown(COLUMNS, rows)}

@@ -87,14 +87,27 @@ def test_memory_is_the_most_of_all_rounds() -> None:
     assert "odd" not in memory.tables(collected)["memory"]
 
 
-def test_latency_shows_each_percentile_over_the_windows() -> None:
-    """Of the windows' percentiles the median, the least and the most."""
-    found = latency.summary([[1.0, 2.0, 3.0], [5.0], []])
-    case = {"contender": "c", "load": "400/s", "per_s": 400, "lost": 0, **found}
+def test_latency_shows_each_percentile_over_the_rounds() -> None:
+    """Of the rounds' percentiles the median, the least and the most; what was lost in all; and that one failed."""
+    done = {"p95": 6.0, "p99": 7.0, "lost": 1, "peak_mib": 200}
+    rounds = [{"p50": 2.0, **done}, {"failed": "it ended"}, {"p50": 5.0, **done}]
+    case = {"contender": "c", "load": "400/s", "per_s": 400, **latency.together(rounds)}
 
     table = latency.tables({"about": "a model", "capacity": 5000, "cases": [case]})["latency"]
 
-    assert "| c, 400/s | 400 | 3.50 (2.00-5.00) |" in table
+    shown = (
+        "| c, 400/s (one round failed: it ended) | 400 | 3.50 (2.00-5.00) | 6.00 (6.00-6.00) |"
+    )
+    assert shown in table
+
+
+def test_latency_of_rounds_that_all_failed() -> None:
+    """Says so."""
+    case = {"contender": "c", "load": "400/s", "per_s": 400, **latency.together([{"failed": "it ended"}])}
+
+    table = latency.tables({"about": "a model", "capacity": 5000, "cases": [case]})["latency"]
+
+    assert "| c, 400/s | 400 | not measured: it ended |" in table
 
 
 def test_padding_counts_padded_over_real_tokens() -> None:
@@ -112,13 +125,17 @@ def test_lengths_are_drawn_the_same_each_time() -> None:
 
 
 def test_scaling_is_told_beside_the_first_line() -> None:
-    """One worker on one core is the measure."""
+    """One worker on one core is the measure, and what the engine does by itself."""
     rounds = [{"messages": 1000, "per_s": 100.0, "cpu_s": 1.0}]
+    usual = {"bound": True, "client": "kafka-python"}
     fleets = [
-        {"partitions": 1, "workers": 1, "bound": True, "rounds": rounds},
-        {"partitions": 2, "workers": 2, "bound": True, "rounds": [{**rounds[0], "per_s": 190.0}]},
+        {"partitions": 1, "workers": 1, **usual, "rounds": rounds},
+        {"partitions": 2, "workers": 2, **usual, "rounds": [{**rounds[0], "per_s": 190.0}]},
     ]
+    alone = {"rounds": [{"texts": 500, "seconds": 2.0}]}
+    measured = {"about": "a model", "cores": 2, "fleets": fleets, "engine_alone": alone}
 
-    table = scaling.tables({"cores": 2, "fleets": fleets})["scaling"]
+    table = scaling.tables(measured)["scaling"]
 
-    assert "| 2 | 2 | 1, its own | 190 (190-190) | 1.90 | 100 |" in table
+    assert "a model; the engine alone: 250 (250-250) texts/s." in table
+    assert "| 2 | 2 | 1, its own | kafka-python | 190 (190-190) | 1.90 | 76% | 100 |" in table
