@@ -17,7 +17,18 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tests.benchmarks import batching, cost_tables, documents, end_to_end, engine, latency, memory, scaling, stages
+from tests.benchmarks import (
+    batching,
+    cost_tables,
+    documents,
+    end_to_end,
+    engine,
+    latency,
+    memory,
+    scaling,
+    stages,
+    startup,
+)
 from tests.benchmarks.environments import prepare
 from tests.benchmarks.machine import machine
 from tests.benchmarks.plan import Plan, make_int8, subject
@@ -29,6 +40,7 @@ PARTS: dict[str, Callable[[Plan, Console], dict[str, Any]]] = {
     "stages": stages.run,
     "latency": latency.run,
     "scaling": scaling.run,
+    "start-up": startup.run,
 }
 MEMORY = "memory"
 WITHOUT_A_CLOCK = ("batching",)
@@ -40,6 +52,7 @@ TABLES: dict[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
     "latency": latency.tables,
     MEMORY: memory.tables,
     "scaling": scaling.tables,
+    "start-up": startup.tables,
 }
 
 

@@ -142,8 +142,8 @@ def test_a_second_replay_takes_over(way: Way, tmp_path: Path) -> None:
     bury(way, [letter(way, n) for n in range(200)])
     config = way.config(tmp_path)
 
-    with replaying(config, "--rate", "20") as older:
-        until_returned(way, 40)
+    with replaying(config, "--rate", "4") as older:
+        until_returned(way, 8)  # it has three quarters of a minute to go, and the newer one starts in some seconds
         newer = dlq(config, "replay", "--execute")
         said = older.communicate(timeout=60)
 

@@ -126,8 +126,10 @@ def _judged_model(
     from worker.inference.loading import load_engine
     from worker.learning.datasets import load_labelled
     from worker.learning.evaluate import judge_observed
+    from worker.observability.logging import configure
     from worker.wiring import policy_of
 
+    configure(level="warning")
     texts = load_labelled(data, fields, prefer=("test", "validation"))
     model, choices = source
     engine = load_engine(model, **asdict(choices))

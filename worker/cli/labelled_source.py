@@ -49,7 +49,9 @@ class Source:
         from worker.cli.observing import observed_by
         from worker.inference.loading import load_engine
         from worker.learning.datasets import load_labelled
+        from worker.observability.logging import configure
 
+        configure(level="warning")
         texts = load_labelled(Path(self.named), fields, prefer=("validation", "test", "train"))
         engine = load_engine(
             str(self.model),
