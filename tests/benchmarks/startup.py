@@ -36,9 +36,9 @@ def run(plan: Plan, console: Console) -> dict[str, Any]:
             f"the first outcome of {OURS}, builtin:emotion-tiny": partial(first_outcome, folder, broker, ours=True),
             f"the first outcome of {ANCHOR}, the same": partial(first_outcome, folder, broker, ours=False),
         }
-        found: dict[str, dict[str, Any]] = {name: {"rounds": []} for name in tasks}
         for task in tasks.values():
-            task()
+            attempt({"rounds": []}, partial(_as_round, task))
+        found: dict[str, dict[str, Any]] = {name: {"rounds": []} for name in tasks}
         for _ in range(plan.rounds):
             for name, task in tasks.items():
                 told = attempt(found[name], partial(_as_round, task))

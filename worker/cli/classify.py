@@ -77,16 +77,14 @@ def classify(
     """
     if no_policy and policy is not None:
         raise ConfigError("give --policy or --no-policy")
+    from worker.cli.observing import loaded
     from worker.clock import SystemClock
     from worker.decision.policy import rule_for
     from worker.file_classification import WAVE_ROWS, FileClassifier
     from worker.files import format_of, read_rows
-    from worker.inference.loading import load_engine
     from worker.intake import Intake
-    from worker.observability.logging import configure
     from worker.wiring import policy_of, surprise_of
 
-    configure(level="warning")
     kind = input_format or (InputFormat.TXT if input_file == STANDARD_STREAM else format_of(input_file))
     pointer, column = pointer_and_column(text_field)
     intake = Intake(
@@ -96,8 +94,8 @@ def classify(
         source = parts.enter_context(opened_input(input_file))
         rows = read_rows(source, kind, name=str(input_file), column=column)
         sink = parts.enter_context(_opened_output(output_file, input_file))
-        engine = load_engine(model, revision=revision, backend=backend, device=device, precision=precision)
-        parts.callback(engine.close)
+        choices = {"backend": backend, "device": device, "precision": precision}
+        engine = parts.enter_context(loaded(model, revision=revision, **choices))
         chosen = None if no_policy else policy_of(policy, engine.policy_file)
         surprise = surprise_of(engine)
         classifier = FileClassifier(

@@ -121,25 +121,19 @@ def _judged_predictions(path: Path, fields: Fields, policy: Path | None) -> tupl
 def _judged_model(
     source: tuple[str, Engine], data: Path, fields: Fields, policy: Path | None, min_confidence: float | None
 ) -> tuple[Judged, Policy | None]:
-    from worker.cli.observing import observed_by
+    from worker.cli.observing import loaded, observed_by
     from worker.decision.policy import check_belongs
-    from worker.inference.loading import load_engine
     from worker.learning.datasets import load_labelled
     from worker.learning.evaluate import judge_observed
-    from worker.observability.logging import configure
     from worker.wiring import policy_of
 
-    configure(level="warning")
     texts = load_labelled(data, fields, prefer=("test", "validation"))
     model, choices = source
-    engine = load_engine(model, **asdict(choices))
-    try:
+    with loaded(model, **asdict(choices)) as engine:
         chosen = policy_of(policy, engine.policy_file)
         if chosen is not None:
             check_belongs(chosen, engine.info)
         found = observed_by(engine, texts, title=f"{model} on {data.name}")
-    finally:
-        engine.close()
     return judge_observed(
         found, chosen, min_confidence=MIN_CONFIDENCE if min_confidence is None else min_confidence
     ), chosen

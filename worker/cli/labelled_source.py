@@ -46,24 +46,13 @@ class Source:
         """What the model says, or said, of the labelled texts. Raises UsageError."""
         if self.predictions is not None:
             return self._recorded(fields, self.predictions)
-        from worker.cli.observing import observed_by
-        from worker.inference.loading import load_engine
+        from worker.cli.observing import loaded, observed_by
         from worker.learning.datasets import load_labelled
-        from worker.observability.logging import configure
 
-        configure(level="warning")
         texts = load_labelled(Path(self.named), fields, prefer=("validation", "test", "train"))
-        engine = load_engine(
-            str(self.model),
-            revision=self.revision,
-            backend=self.backend,
-            device=self.device,
-            precision=self.precision,
-        )
-        try:
+        choices = {"backend": self.backend, "device": self.device, "precision": self.precision}
+        with loaded(str(self.model), revision=self.revision, **choices) as engine:
             return observed_by(engine, texts, title=f"{self.model} on {self.named}")
-        finally:
-            engine.close()
 
     def _recorded(self, fields: Fields, predictions: Path) -> Observed:
         from worker.learning.observed import read_observed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.benchmarks.documents import DOCS, PAGE, merged, read, refreshed, rewrite, store
+from tests.benchmarks.documents import DOCS, PAGE, machine_of, merged, read, refreshed, rewrite, store
 
 SECTION = "before\n<!-- generated: speed -->\nold\n<!-- end: speed -->\nbetween\n"
 
@@ -37,6 +37,26 @@ def test_a_model_keeps_its_figures_while_another_is_measured() -> None:
     former = {"load": 1, "models": {"tiny": 1, "large": 2}, "gone": 3}
 
     assert {"load": 4, "models": {"tiny": 1, "large": 5}} == merged(former, {"load": 4, "models": {"large": 5}})
+
+
+def test_models_measured_on_different_days_say_so() -> None:
+    """One line while all were measured together, else one for each."""
+    today = {
+        "cpu": "a CPU",
+        "flags": ["avx2"],
+        "cpus": 2,
+        "memory_gib": 8.0,
+        "python": "3.11",
+        "load_before": [0.1],
+        "date": "2026-11-21 10:00",
+    }
+    models = {"tiny": {"about": "small"}, "large": {"about": "big"}}
+    together = {"machine": today, "models": models, "machines": dict.fromkeys(models, today)}
+    earlier = {**together, "machines": {"tiny": today, "large": {**today, "date": "2026-11-20 09:00"}}}
+
+    assert 1 == machine_of(together).count("10:00") == len(machine_of(together).splitlines())
+    assert ["small: ", "big: "] == [line[: line.index(":") + 2] for line in machine_of(earlier).split("\n\n")]
+    assert "09:00" in machine_of(earlier)
 
 
 def test_a_table_without_markers_is_told(tmp_path: Path) -> None:
