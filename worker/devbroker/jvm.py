@@ -118,8 +118,9 @@ class JvmBroker(DevBroker):
         self._await_exit(node)
 
     def pause(self, node: int = 1) -> None:
-        """SIGSTOP: the node keeps its connections and answers nothing, as a hung machine would."""
+        """SIGSTOP: from its return on the node keeps its connections and answers nothing, as a hung machine would."""
         self._processes.signal(_name(node), SIGSTOP)
+        _holds(lambda: _stands_still(self.pids[node]), STOP_TIMEOUT_S)
 
     def resume(self, node: int = 1) -> None:
         """SIGCONT, after `pause`."""
@@ -202,6 +203,15 @@ class JvmBroker(DevBroker):
     def _await_exit(self, node: int) -> None:
         if not _holds(lambda: not self.running(node), STOP_TIMEOUT_S):
             raise DevBrokerUnavailable(f"Kafka node {node} did not end within {STOP_TIMEOUT_S:.0f} s")
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether none of a process's threads runs on; on a busy machine that takes some milliseconds after the signal."""
+    try:
+        stats = [(thread / "stat").read_text() for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except OSError:  # one of them has just ended, or all have, or this system has no such files
+        return not Path(f"/proc/{pid}").exists()
+    return all(stat.rpartition(")")[2].split()[0] in "TtZX" for stat in stats)
 
 
 def _train(distribution: Distribution, archive: Path) -> None:
